@@ -1,0 +1,377 @@
+"""The configuration: one strict, frozen section per stage, from `defaults < YAML file < section.key=value`.
+
+Unknown keys, wrong types and values out of range are refused with the file, the line, the key, the value and
+the remedy. This module imports neither Ray nor a model library, so that a mistake is reported at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rrtf_ray.errors import ConfigError, InputError
+
+
+class Section(BaseModel):
+    """Base of all sections: strict about keys and types, immutable, defaults validated too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
+
+
+class Draw(Section):
+    """One way to sample: `n` candidates with the same parameters (vLLM's names)."""
+
+    n: int = Field(1, ge=1, le=1000)
+    temperature: float = Field(0.8, ge=0.0, le=5.0)
+    """0 is greedy."""
+    top_p: float = Field(0.95, gt=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _greedy_is_single(self) -> Draw:
+        if self.temperature == 0 and self.n > 1:
+            raise ValueError(f"n={self.n} at temperature 0 gives n equal candidates; use n: 1 or a temperature above 0")
+        return self
+
+
+class ProblemsConfig(Section):
+    source: str = "quickstart"
+    """`quickstart`, or the directory or URI that `rrtf problems import` wrote."""
+    held_out_source: str | None = None
+    """Another directory for the held-out problems; null takes those with split `held_out` from `source`."""
+    num_train: int | None = Field(None, ge=1)
+    """Use only the first N train problems (for the quickstart: make N)."""
+    num_held_out: int | None = Field(None, ge=1)
+    """Use only the first N held-out problems (for the quickstart: make N)."""
+
+
+class ModelConfig(Section):
+    student: str = "quickstart"
+    """`quickstart` (a tiny StarCoder-style model made on the spot), a local directory, a URI or a hub id."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """The engine's type of number."""
+    max_model_len: int = Field(1024, ge=16)
+    """Prompt and response together, in tokens."""
+    tensor_parallel_size: int = Field(1, ge=1)
+    kv_cache_memory_bytes: int | None = Field(512 * 2**20, ge=2**20)
+    """Size of the key-value cache; null leaves it to `gpu_memory_utilization` (GPU only)."""
+    engine: dict[str, Any] = Field(default_factory=dict)
+    """Any further argument of vLLM's engine, passed on as it is."""
+
+
+class SampleConfig(Section):
+    engine: Literal["vllm", "replay", "scripted"] = "vllm"
+    """`vllm` samples; `replay` reads candidates from `replay_path`; `scripted` echoes references (for tests)."""
+    draws: tuple[Draw, ...] = (Draw(n=2, temperature=0.5), Draw(n=4, temperature=0.8), Draw(n=2, temperature=1.1))
+    """Temperatures are not stated in the paper, only that there are several."""
+    max_tokens: int = Field(256, ge=1)
+    stop: tuple[str, ...] = ()
+    prompt_template: str = "{prompt}"
+    """How a problem's prompt is put to the model. The paper puts instructions in triple quotes."""
+    teacher: Literal["reference", "responses", "both", "none"] = "both"
+    """What counts as a teacher's response: the problem's reference, its teacher responses, both or none."""
+    teacher_fraction: float = Field(1.0, ge=0.0, le=1.0)
+    """Share of the problems (chosen by seed) whose teacher is used."""
+    replay_path: str | None = None
+    """JSONL with `task_id` or `prompt`, and `samples` (a list) or `completion` or `solution`."""
+    replay_limit: int | None = Field(None, ge=1)
+    """At most this many replayed candidates a problem."""
+    min_engines: int = Field(1, ge=1)
+    max_engines: int = Field(1, ge=1)
+    """The pool of engines grows with the load up to this many."""
+    cpus_per_engine: float = Field(1.0, gt=0)
+    gpus_per_engine: float = Field(0.0, ge=0)
+    rows_per_task: int = Field(8, ge=1)
+    """Problems that travel together to an engine."""
+    tasks_per_engine: int = Field(16, ge=2)
+    """Tasks in flight at one engine; times rows_per_task it is the number of problems that the engine sees."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SampleConfig:
+        if self.max_engines < self.min_engines:
+            raise ValueError(f"max_engines={self.max_engines} is below min_engines={self.min_engines}; raise it")
+        if self.engine == "replay" and not self.replay_path:
+            raise ValueError("engine 'replay' needs replay_path: the file with the candidates")
+        if "{prompt}" not in self.prompt_template:
+            raise ValueError(f"prompt_template={self.prompt_template!r} does not contain {{prompt}}; add it")
+        if not self.draws:
+            raise ValueError("draws is empty; give at least one, e.g. [{n: 4, temperature: 0.8}]")
+        return self
+
+
+class ExecuteConfig(Section):
+    min_workers: int = Field(1, ge=1)
+    max_workers: int = Field(1, ge=1)
+    """The pool of CPU actors grows with the load up to this many; each runs one sandbox."""
+    wall_s: float = Field(10.0, gt=0)
+    cpu_s: float = Field(3.0, gt=0)
+    """Limit of CPU time a program, in seconds; the wall limit stands behind it."""
+    memory_mb: int = Field(1024, ge=64)
+    isolation: Literal["best_effort", "required"] = "best_effort"
+    """`required` refuses to run where a layer of isolation is missing."""
+    fail_fast: bool = False
+    """Stop a program's tests at the first failure; partial passes are then not graded."""
+    max_sandbox_error_rate: float = Field(0.05, ge=0.0, le=1.0)
+    """Stop the stage when more than this share of the candidates ends as SANDBOX_ERROR."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ExecuteConfig:
+        if self.max_workers < self.min_workers:
+            raise ValueError(f"max_workers={self.max_workers} is below min_workers={self.min_workers}; raise it")
+        if self.wall_s < self.cpu_s:
+            raise ValueError(f"wall_s={self.wall_s} is below cpu_s={self.cpu_s}; raise it")
+        return self
+
+
+class RankConfig(Section):
+    """The paper orders the outcomes and names no numbers; these are CodeRL's, with RLTF's grading."""
+
+    compile_error: float = -1.0
+    runtime_error: float = -0.6
+    """Also for timeouts and exhausted memory, whose place the paper does not state."""
+    failed: float = -0.3
+    passed: float = 1.0
+    grade_failed: bool = True
+    """Grade `failed` by the share of passed tests: failed + (passed - failed) * ratio (RLTF)."""
+    teacher_bonus: float = Field(0.1, ge=0.0)
+    """Ranks the teacher's response above a student's of the same level (the paper states no size)."""
+    human_weight: float = Field(0.1, ge=0.0)
+    """Times a candidate's human preference, clipped to [-1, 1]."""
+    drop_teacher_below_student: bool = True
+    """The paper filters out problems whose teacher scores lower than the student."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RankConfig:
+        if not self.compile_error < self.runtime_error < self.failed < self.passed:
+            raise ValueError(
+                "the levels must rise: compile_error < runtime_error < failed < passed, but are "
+                f"{self.compile_error}, {self.runtime_error}, {self.failed}, {self.passed}"
+            )
+        return self
+
+
+class LossConfig(Section):
+    """The RRTF loss: L = alpha * L_rank + L_ft (PanGu-Coder2, section 3; RRHF by `pairs: all`)."""
+
+    pairs: Literal["teacher", "all"] = "teacher"
+    """`teacher`: only pairs of a teacher's and a student's response (paper); `all`: every pair (RRHF)."""
+    gap_weight: bool = True
+    """Weight a pair by the gap of its scores (paper); off in RRHF."""
+    margin: float = Field(0.0, ge=0.0)
+    """Ask for p_i - p_j >= margin; the paper has none."""
+    alpha: float = Field(1.0, ge=0.0)
+    """Weight of the ranking term; 0 is plain supervised fine-tuning on the target."""
+    ft_reduction: Literal["sum", "token_mean"] = "sum"
+    """L_ft as a sum over the target's tokens (paper) or as their mean."""
+    ft_target: Literal["teacher", "best"] = "teacher"
+    """Which response is imitated: the best teacher's (paper) or the best-scored (RRHF)."""
+    require_passing_target: bool = True
+    """Imitate only a response that passes all tests; other groups are left out and counted."""
+    length_normalize: bool = True
+    """p_i is the mean log-probability of the response's tokens (paper), else their sum."""
+
+
+class TrainConfig(Section):
+    loss: LossConfig = LossConfig()
+    num_workers: int = Field(1, ge=1)
+    use_gpu: bool = False
+    cpus_per_worker: float = Field(1.0, gt=0)
+    zero_stage: Literal[0, 1, 2, 3] = 2
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    epochs: int = Field(3, ge=1)
+    """The paper trains 6 epochs and finds 3 or 4 enough."""
+    batch_groups: int = Field(32, ge=1)
+    """Problems in one optimizer step, over all workers."""
+    groups_per_device: int = Field(4, ge=1)
+    """Problems in one forward pass of a worker."""
+    max_candidates: int = Field(4, ge=2)
+    """Responses of one problem in the loss: the target, and the best and worst of the others."""
+    max_length: int = Field(1024, ge=16)
+    """Prompt and response together, in tokens; a longer response is left out and counted."""
+    learning_rate: float = Field(2e-5, gt=0)
+    """Not stated in the paper; WizardCoder's on the same base model."""
+    warmup_ratio: float = Field(0.05, ge=0.0, le=1.0)
+    weight_decay: float = Field(0.0, ge=0.0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    gradient_checkpointing: bool = False
+    checkpoint_every_steps: int = Field(50, ge=1)
+    """A restart continues from the last of these."""
+    max_failures: int = Field(1, ge=0)
+    """Restarts after a worker dies, before the stage gives up."""
+
+    @model_validator(mode="after")
+    def _divides(self) -> TrainConfig:
+        per_pass = self.num_workers * self.groups_per_device
+        if self.batch_groups % per_pass:
+            nearest = max(per_pass, round(self.batch_groups / per_pass) * per_pass)
+            raise ValueError(
+                f"batch_groups={self.batch_groups} is not a multiple of num_workers * groups_per_device = {per_pass}; "
+                f"use e.g. {nearest}"
+            )
+        if self.zero_stage == 0 and self.dtype == "bfloat16":
+            raise ValueError("zero_stage 0 cannot keep fp32 master weights for bfloat16; use zero_stage 1, 2 or 3")
+        return self
+
+
+class EvaluateConfig(Section):
+    draws: tuple[Draw, ...] = (Draw(n=1, temperature=0.0, top_p=1.0), Draw(n=5, temperature=0.8))
+    """The first is what `*_pass_at_1` in summary.json reports."""
+    k: tuple[int, ...] = (1,)
+    """pass@k for each of these that a draw has enough candidates for."""
+
+
+class ClusterConfig(Section):
+    address: str | None = None
+    """A running Ray cluster (`auto`, `ray://host:10001`); null takes RAY_ADDRESS, or starts one on this machine."""
+    num_cpus: int | None = Field(None, ge=1)
+    """Logical CPUs of a cluster started here; null is the machine's, at least 4 (they are only an account)."""
+    object_store_mb: int = Field(512, ge=80)
+    """Object store of a cluster started here."""
+    resource_timeout_s: float = Field(600.0, gt=0)
+    """How long a stage may make no progress, waiting for resources that an autoscaler has promised."""
+
+
+class Config(Section):
+    run_dir: str = "runs/default"
+    """A local directory or URI (s3://, gs://, any fsspec filesystem) for everything that the run writes."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    rounds: int = Field(1, ge=1, le=100)
+    """Repeat sample, execute, rank and train, each round with the newest checkpoint as the student."""
+    problems: ProblemsConfig = ProblemsConfig()
+    model: ModelConfig = ModelConfig()
+    sample: SampleConfig = SampleConfig()
+    execute: ExecuteConfig = ExecuteConfig()
+    rank: RankConfig = RankConfig()
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    until: Literal["rank", "train", "evaluate"] = "evaluate"
+    """The last stage of `rrtf run`: `rank` makes rankings only, `train` leaves out the evaluations."""
+    serve: bool = False
+    """At the end of a run, serve the tuned model once and ask it for a completion."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Config:
+        if self.sample.max_tokens >= self.model.max_model_len:
+            raise ValueError(
+                f"sample.max_tokens={self.sample.max_tokens} leaves no room for a prompt within "
+                f"model.max_model_len={self.model.max_model_len}; lower the first or raise the second"
+            )
+        if self.until == "rank" and self.rounds > 1:
+            raise ValueError(f"rounds={self.rounds} with until='rank': a further round needs training; use rounds: 1")
+        if self.sample.engine == "replay" and self.until != "rank":
+            raise ValueError("a replayed student cannot be trained or evaluated; use until: rank")
+        return self
+
+
+def load_config(path: str | None, overrides: Sequence[str] = ()) -> Config:
+    """Read a YAML file, apply `section.key=value` overrides and validate.
+
+    Raises ConfigError naming the file and line (or the override), the key, the value and the remedy.
+    """
+    text = _read(path) if path else ""
+    try:
+        raw = yaml.safe_load(text) or {}
+        lines = _key_lines(yaml.compose(text, Loader=yaml.SafeLoader)) if raw else {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}; mend the file") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path} holds a {type(raw).__name__}, not a mapping of sections; see jobs/configs for examples")
+    places = {key: f"{path}:{line}" for key, line in lines.items()}
+    for override in overrides:
+        _apply(raw, override, places)
+    return validate(raw, places)
+
+
+def validate(raw: Mapping[str, Any], places: Mapping[tuple, str] | None = None) -> Config:
+    """Turn a plain mapping into a Config. Raises ConfigError with every fault, one a line."""
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(e, places or {}) for e in error.errors())) from None
+
+
+def resolved(config: Config) -> dict[str, Any]:
+    """All settings as plain values, in the shape that load_config reads."""
+    return config.model_dump(mode="json")
+
+
+def fingerprint(*parts: Any) -> str:
+    """A short hash of settings, equal exactly when they are equal; used to tell whether a rerun continues."""
+    plain = [p.model_dump(mode="json") if isinstance(p, BaseModel) else p for p in parts]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"configuration file {path!r} does not exist; see jobs/configs for examples") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration file {path!r} cannot be read: {error}") from None
+
+
+def _key_lines(node: yaml.Node | None, prefix: tuple = ()) -> dict[tuple, int]:
+    """Where each key stands in the file, for messages."""
+    found: dict[tuple, int] = {}
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*prefix, key.value)
+            found[here] = key.start_mark.line + 1
+            found |= _key_lines(value, here)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            here = (*prefix, index)
+            found[here] = value.start_mark.line + 1
+            found |= _key_lines(value, here)
+    return found
+
+
+def _apply(raw: dict, override: str, places: dict[tuple, str]) -> None:
+    key, separator, text = override.partition("=")
+    path = tuple(key.strip().split("."))
+    if not separator or not all(path):
+        raise ConfigError(f"{override!r} is not of the form section.key=value, e.g. train.epochs=2")
+    try:
+        value = yaml.safe_load(text) if text else None
+    except yaml.YAMLError:
+        value = text
+    target = raw
+    for part in path[:-1]:
+        target = target.setdefault(part, {})
+        if not isinstance(target, dict):
+            raise ConfigError(f"{override!r}: {part!r} is a value, not a section")
+    target[path[-1]] = value
+    places[path] = f"override {override!r}"
+
+
+def _explain(error: Any, places: Mapping[tuple, str]) -> str:
+    location = tuple(error["loc"])
+    place = next((places[location[:n]] for n in range(len(location), 0, -1) if location[:n] in places), None)
+    key = ".".join(str(part) for part in location) or "configuration"
+    where = f"{place}: " if place else ""
+    if error["type"] == "extra_forbidden":
+        valid = _valid_keys(location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), valid, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(valid)}"
+        return f"{where}unknown key {key!r}; {hint}"
+    value = "" if isinstance(error["input"], dict | BaseModel) else f"={error['input']!r}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{where}{key}{value}: {message[0].lower()}{message[1:]}"
+
+
+def _valid_keys(location: tuple) -> list[str]:
+    """The keys of the section at `location`, found by following the annotations."""
+    model: Any = Config
+    for part in location:
+        if isinstance(part, int):
+            model = next(a for a in get_args(model) if isinstance(a, type))
+        else:
+            model = model.model_fields[part].annotation
+    return list(model.model_fields)

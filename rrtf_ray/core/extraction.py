@@ -1,0 +1,419 @@
+"""Find the program in a model's response.
+
+In: the response as it came, the problem's prompt, entry point, kind and setup. Out: the completion (the code as
+it follows the prompt, which is what training sees) and the program (the source to run, empty for no code).
+
+Three shapes of responses are told apart: fenced code with chatter around it, code that defines the entry point
+itself, and code that continues the prompt. What a base model adds after its answer (`print(...)`, asserts, a next
+problem, prose) is left out; what the answer uses stays, wherever it stands. A fault inside the answer itself,
+such as a syntax error, stays as well: it is the model's.
+
+Pure, stdlib only. Limits: code is read by lines and brackets so that broken code can be read at all; a name that
+is only reached by `globals()`, `eval` or a string is not seen as used.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import symtable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rrtf_ray.records import ProblemKind
+
+_TOKEN = re.compile(r'#[^\n]*|"""|\'\'\'|["\']|[\[({]|[\])}]|\\\n|\n')
+_STRING_END = {
+    '"': re.compile(r'(?:\\.|[^\\\n"])*', re.DOTALL),
+    "'": re.compile(r"(?:\\.|[^\\\n'])*", re.DOTALL),
+    '"""': re.compile(r'(?:\\.|[^\\])*?"""', re.DOTALL),
+    "'''": re.compile(r"(?:\\.|[^\\])*?'''", re.DOTALL),
+}
+# Lines at column 0 that can only belong to the statement before them, right or wrong. A `return` there is a
+# syntax error of the body: cutting it off would turn the model's compile error into something else.
+_CONTINUES = re.compile(r"(?:else|finally)\s*:|(?:elif|except)\b|return\b|[\])}]")
+_DEFINES = re.compile(r"(?:async\s+def|def|class)\s+(\w+)\s*[(:]")
+_FENCE = re.compile(r"^([ \t]*)(?:```+|~~~+)[ \t]*([\w+#.-]*)[^\n`]*$", re.MULTILINE)
+_PYTHON = frozenset({"python", "py", "python3", "python2", "ipython", "pycon"})
+_BUILTINS = frozenset(dir(builtins))
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What was found in a response.
+
+    completion: the code as it follows the prompt, indentation included; empty where there is no code.
+    program: setup, prompt and completion as one source; empty where there is no code.
+    """
+
+    completion: str
+    program: str
+
+
+def extract(
+    response: str, prompt: str, entry_point: str, kind: ProblemKind = ProblemKind.FUNCTION, setup: str = ""
+) -> Extraction:
+    """The completion and the program in `response`."""
+    response, prompt, setup = _normalised(response), _normalised(prompt), _normalised(setup)
+    if kind is ProblemKind.STDIO:
+        code = _script(response)
+        return Extraction(code, _assembled(setup, code) if code else "")
+    root = re.match(r"\w*", entry_point.strip())
+    name = root.group() if root else ""
+    code = _without_fence(response, prompt, name)
+    if not code.strip():
+        return Extraction("", "")
+    lead, chunks = _split(prompt, code)
+    if (not _has_code(lead) or _is_chatter(prompt, lead)) and any(name in _bound(chunk) for chunk in chunks):
+        completion = _own_definition(chunks, name)
+        return Extraction(completion, _assembled(setup, _context(prompt, name), completion))
+    completion = _continuation(prompt, lead, chunks, name)
+    if not completion.strip():
+        return Extraction("", "")
+    return Extraction(completion, _assembled(setup, prompt + completion))
+
+
+def cut_at_stop(text: str, stops: Sequence[str]) -> str:
+    """`text` before the first of `stops` in it; an empty stop is ignored."""
+    ends = [text.find(stop) for stop in stops if stop]
+    return text[: min((end for end in ends if end >= 0), default=len(text))]
+
+
+def top_level_chunks(source: str) -> list[str]:
+    """The top-level statements of `source` as texts, which may be broken code; what precedes the first is left out."""
+    return _split("", source)[1]
+
+
+def _normalised(text: str) -> str:
+    """Without a byte order mark, and with `\\n` as Python itself reads line ends (inside literals as well)."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+# --- reading code by lines and brackets -----------------------------------------------------------------------
+
+
+def _boundaries(text: str, start: int) -> Iterator[int]:
+    """Offsets, from `start` on, at which a top-level statement begins: column 0, not in a string or bracket."""
+    decorated = False
+    for offset in _line_starts(text):
+        if offset >= len(text) or text[offset] in " \t\n\f#":
+            continue
+        if not decorated and offset >= start and not _CONTINUES.match(text, offset):
+            yield offset
+        decorated = text[offset] == "@"
+
+
+def _line_starts(text: str) -> Iterator[int]:
+    """Offsets of the lines that are not inside a string, a bracket or after a backslash."""
+    yield 0
+    depth = position = 0
+    while match := _TOKEN.search(text, position):
+        token, position = match.group(), match.end()
+        if token in _STRING_END:
+            end = _STRING_END[token].match(text, position)
+            if end is None:  # an unclosed triple quote runs to the end
+                return
+            position = end.end()
+            if (
+                len(token) == 1 and text[position : position + 1] == token
+            ):  # else unterminated: ends with its line
+                position += 1
+        elif token in "[({":
+            depth += 1
+        elif token in "])}":
+            depth = max(0, depth - 1)
+        elif token == "\n" and depth == 0:
+            yield position
+
+
+def _split(prompt: str, code: str) -> tuple[str, list[str]]:
+    """`code` as what still belongs to the prompt's last statement, and the top-level chunks after that."""
+    text = prompt + code
+    cuts = [*_boundaries(text, len(prompt)), len(text)]
+    chunks = [text[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False)]
+    return text[len(prompt) : cuts[0]], chunks
+
+
+def _is_chatter(prompt: str, lead: str) -> bool:
+    """Whether what stands before the first top-level statement is a sentence (after one blank) and no body."""
+    starts_line = prompt[-1:] in ("", "\n")
+    return starts_line and not lead.lstrip("\n").startswith(("  ", "\t")) and not _parses(prompt + lead)
+
+
+def _has_code(text: str) -> bool:
+    return any(line.strip() and not line.lstrip().startswith("#") for line in text.split("\n"))
+
+
+def _parses(source: str) -> bool:
+    return _tree(source) is not None
+
+
+def _tree(source: str) -> ast.Module | None:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _symbols(source: str) -> tuple[set[str], set[str]]:
+    """The module-level names that `source` uses, and those that it binds; both empty if it does not compile."""
+    try:
+        top = symtable.symtable(source, "<response>", "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set(), set()
+    used: set[str] = set()
+    bound = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
+    tables = [top]
+    while tables:
+        table = tables.pop()
+        tables.extend(table.get_children())
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() if table is top else symbol.is_global():
+                used.add(symbol.get_name())
+    return used, bound
+
+
+def _bound(chunk: str) -> set[str]:
+    """The module-level names that a chunk binds; for one that does not compile, what its first line defines."""
+    bound = _symbols(chunk)[1]
+    if bound or _parses(chunk):
+        return bound
+    header = re.sub(r"\A(?:@[^\n]*\n)+", "", chunk)
+    match = _DEFINES.match(header)
+    return {match.group(1)} if match else set()
+
+
+# --- choosing what belongs ------------------------------------------------------------------------------------
+
+
+def _continuation(prompt: str, lead: str, chunks: list[str], name: str) -> str:
+    """The part of a continuation that belongs to the answer; empty if there is no code in it."""
+    if _has_code(lead) or (lead.strip() and not chunks):
+        used, _ = _symbols(prompt + lead)
+        keep = _needed(chunks, used | {name}, name, answered=_parses(prompt + lead))
+        return _joined([lead, *chunks], [True, *keep])
+    keep = []
+    for chunk in chunks:  # code of another name, or misplaced code: it stays up to the first prose
+        keep.append((not keep or keep[-1]) and _is_statement(chunk))
+    return _joined(["", *chunks], [True, *keep]) if any(keep) else ""
+
+
+def _own_definition(chunks: list[str], name: str) -> str:
+    """The code of a response that defines the entry point itself, from its first helper to its last."""
+    first = next(i for i, chunk in enumerate(chunks) if name in _bound(chunk))
+    keep = [_is_statement(chunk) or bool(_bound(chunk)) for chunk in chunks[: first + 1]]
+    used = {name}.union(*(_symbols(chunk)[0] for chunk, kept in zip(chunks, keep, strict=False) if kept))
+    keep += _needed(chunks[first + 1 :], used, name, answered=_parses(chunks[first]))
+    return _joined(["", *chunks], [True, *keep])
+
+
+def _needed(chunks: list[str], used: set[str], name: str, *, answered: bool) -> list[bool]:
+    """Which of the chunks after the answer it needs: what binds a used name, and what fills such a variable."""
+    facts = [(_tree(chunk), *_symbols(chunk)) for chunk in chunks]
+    keep = [False] * len(chunks)
+    variables: set[str] = set()
+    changed = True
+    while changed:
+        changed = False
+        for i, (tree, uses, binds) in enumerate(facts):
+            if not keep[i] and _belongs(chunks[i], tree, binds, used, variables, name, answered):
+                keep[i] = changed = True
+                used = used | uses
+                if tree is not None and isinstance(tree.body[0], ast.Assign | ast.AnnAssign):
+                    variables |= binds & used
+    return keep
+
+
+def _belongs(
+    chunk: str,
+    tree: ast.Module | None,
+    binds: set[str],
+    used: set[str],
+    variables: set[str],
+    name: str,
+    answered: bool,
+) -> bool:
+    if tree is None:  # a broken helper stays, so that its error shows; a broken second attempt does not
+        return bool(_bound(chunk) & (used - {name} if answered else used))
+    statement = tree.body[0] if tree.body else None
+    if statement is None or isinstance(statement, ast.Assert) or _is_main_guard(statement):
+        return False
+    if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        binds = (
+            binds - _BUILTINS
+        )  # `sum = 0` of a demonstration must not replace the builtin that the answer uses
+    if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
+        return statement.level == 0
+    return bool(binds & used) or _fills(statement, variables, used)
+
+
+def _fills(statement: ast.stmt, variables: set[str], used: set[str]) -> bool:
+    """Whether a statement changes one of `variables`, or sets an attribute or item of a used name."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            root = _root(node.func)
+            if root in variables or (root == "sys" and node.func.attr.startswith("set")):
+                return True
+        elif (
+            isinstance(node, ast.Attribute | ast.Subscript)
+            and isinstance(node.ctx, ast.Store)
+            and _root(node) in variables | used - _BUILTINS
+        ):
+            return True
+    return False
+
+
+def _root(node: ast.expr) -> str:
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_statement(chunk: str) -> bool:
+    """Whether a chunk is code that an answer may contain: not prose, a demonstration, a check or a bare value."""
+    tree = _tree(chunk)
+    if tree is None or not tree.body:
+        return False
+    first = tree.body[0]
+    if isinstance(first, ast.Expr):  # `table.append(1)` may be part of an answer, `print(f(1))` is not
+        return isinstance(first.value, ast.Call) and isinstance(first.value.func, ast.Attribute)
+    return not isinstance(first, ast.Assert) and not _is_main_guard(first)
+
+
+def _is_main_guard(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and "__name__" in {
+        node.id for node in ast.walk(statement.test) if isinstance(node, ast.Name)
+    }
+
+
+def _joined(pieces: list[str], keep: list[bool]) -> str:
+    """The kept pieces with their own spacing; what a dropped piece left (blank lines, comments above it) goes."""
+    if all(keep):
+        text = "".join(pieces)
+        core = _without_tail(text)
+        return text if text[len(core) :].strip() == "" else core + "\n"
+    parts: list[str] = []
+    for i, piece in enumerate(pieces):
+        if not keep[i]:
+            continue
+        if i + 1 < len(pieces) and keep[i + 1]:
+            parts.append(piece)
+        elif core := _without_tail(piece):
+            parts.append(core + ("\n\n\n" if any(keep[i + 1 :]) else "\n"))
+    return "".join(parts)
+
+
+def _without_tail(piece: str) -> str:
+    """Without trailing blank lines and comments at column 0, unless there is nothing else."""
+    lines = piece.split("\n")
+    end = len(lines)
+    while end and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
+        end -= 1
+    return "\n".join(lines[:end]) if end else ""
+
+
+# --- fences, prompts and scripts ------------------------------------------------------------------------------
+
+
+def _without_fence(response: str, prompt: str, name: str) -> str:
+    """The code of a response with fences; the response itself if there are none, or they are inside its strings."""
+    fences = list(_fences(response))
+    if not fences or _parses(prompt + response) or _parses(response):
+        return response
+    before = response[: fences[0].start()]
+    if before[:1] in " \t" and _has_code(before) and _parses(prompt + before):
+        return before  # a continuation, with an example or an explanation in fences after it
+    blocks = _blocks(response, fences, name)
+    defining = [code for _, code in blocks if any(name in _bound(chunk) for chunk in top_level_chunks(code))]
+    if defining and name:
+        return defining[0]
+    python = [code for language, code in blocks if language in _PYTHON and code.strip()]
+    return python[0] if python else max((code for _, code in blocks), key=len, default="")
+
+
+def _fences(response: str) -> Iterator[re.Match[str]]:
+    """Fence lines; one that is indented like code counts only if it names Python (or closes one that does)."""
+    deep = False
+    for match in _FENCE.finditer(response):
+        shallow = len(match.group(1).expandtabs(4)) <= 3
+        if shallow or match.group(2).lower() in _PYTHON:
+            deep = not shallow
+            yield match
+        elif deep and not match.group(2):
+            deep = False
+            yield match
+
+
+def _blocks(response: str, fences: list[re.Match[str]], name: str) -> list[tuple[str, str]]:
+    """The fenced blocks as (language, code). An unclosed one runs to the end; a first fence that only closes
+    (the prompt had opened it) makes a block of what stands before it."""
+    blocks: list[tuple[str, str]] = []
+    before = response[: fences[0].start()]
+    opened: re.Match[str] | None = None
+    if len(fences) % 2 and not fences[0].group(2):
+        defines = any(name in _bound(chunk) for chunk in top_level_chunks(before))
+        if defines or (_has_code(before) and _parses(before)):
+            blocks.append(("python", before))
+            fences = fences[1:]
+    for fence in fences:
+        if opened is not None:
+            blocks.append(_block(opened, response[opened.end() + 1 : fence.start()]))
+        opened = fence if opened is None or fence.group(2) else None
+    if opened is not None:
+        blocks.append(_block(opened, response[opened.end() + 1 :]))
+    return blocks
+
+
+def _block(opened: re.Match[str], code: str) -> tuple[str, str]:
+    indent = opened.group(1)  # a block in a list is indented as a whole
+    if indent and all(line.startswith(indent) or not line.strip() for line in code.split("\n")):
+        code = "\n".join(line.removeprefix(indent) for line in code.split("\n"))
+    return opened.group(2).lower(), code
+
+
+def _context(prompt: str, name: str) -> str:
+    """The prompt's imports, helpers and constants, without the stub of the entry point and without docstrings."""
+    chunks = [
+        chunk for chunk in top_level_chunks(prompt) if name not in _bound(chunk) and chunk[:1] not in "\"'"
+    ]
+    return "".join(chunks)
+
+
+def _script(response: str) -> str:
+    """The whole program in a response to a STDIO problem: the first Python block, or the response itself."""
+    if _parses(response):
+        return response if _has_code(response) else ""
+    fences = list(_fences(response))
+    if fences:
+        return _without_fence(response, "", "")
+    lead, chunks = _split("", response)
+    for end in range(len(chunks), 0, -1):  # a base model's next problem, cut off in the middle
+        last = chunks[end - 1]
+        if last[:3] not in ('"""', "'''") and not _looks_like_prose(last):
+            continue
+        if _has_code("".join(chunks[: end - 1])) and _parses(lead + "".join(chunks[: end - 1])):
+            return _joined([lead, *chunks[: end - 1]], [True] * end)
+    return "" if chunks and all(map(_looks_like_prose, chunks)) else response
+
+
+def _looks_like_prose(chunk: str) -> bool:
+    """A sentence: it does not parse, begins with a word and has no sign of code in its first line."""
+    line = chunk.split("\n", 1)[0]
+    return (
+        not _parses(chunk) and bool(re.match(r"[A-Z*#>-]", line)) and not re.search(r"[=\[\]{}]|:\s*$", line)
+    )
+
+
+def _assembled(*parts: str) -> str:
+    """The parts as one source; `from __future__` imports come first, wherever they stood."""
+    program = "\n".join(part if part.endswith("\n") else part + "\n" for part in parts if part.strip())
+    if "__future__" not in program:
+        return program
+    lead, chunks = _split("", program)
+    is_future = [re.match(r"from\s+__future__\b", chunk) is not None for chunk in chunks]
+    if not any(is_future):
+        return program
+    first = [chunk.rstrip() + "\n" for chunk, future in zip(chunks, is_future, strict=True) if future]
+    rest = [chunk for chunk, future in zip(chunks, is_future, strict=True) if not future]
+    return "".join(first) + lead + "".join(rest)

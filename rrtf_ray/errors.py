@@ -1,0 +1,39 @@
+"""Every error that a user can cause or meet, in one family.
+
+The text of an error says three things: the offending value, the place (file and line, configuration key or
+problem id), and the remedy. All of them survive pickling, because they cross Ray's process boundaries.
+"""
+
+from __future__ import annotations
+
+
+class RRTFError(Exception):
+    """Base of the family; `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class InputError(RRTFError, ValueError):
+    """The user's input (configuration, file, row, model path) cannot be used: nothing was run."""
+
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """A configuration key is unknown, missing or out of range."""
+
+
+class DataError(InputError):
+    """A row of an input file is malformed; the text names the file and the line."""
+
+
+class ResourceError(InputError):
+    """The cluster does not have, and will never have, what the configuration asks for."""
+
+
+class StageError(RRTFError, RuntimeError):
+    """A stage failed while it ran; the rows that it had finished are kept."""
+
+
+class SandboxError(RRTFError, RuntimeError):
+    """The sandbox itself cannot work (never raised for a fault of the program that it runs)."""

@@ -1,0 +1,6 @@
+"""What `make demo` runs on when a user brings nothing: generated problems and a tiny student made on the spot."""
+
+from rrtf_ray.quickstart.problems import generate_problems
+from rrtf_ray.quickstart.student import make_student
+
+__all__ = ["generate_problems", "make_student"]

@@ -1,0 +1,192 @@
+"""Make the demo's student: a tiny StarCoder (GPTBigCode) model, trained from scratch on the spot.
+
+Output: a Hugging Face directory (safetensors, tokenizer, generation config) that Transformers and vLLM load. The
+student writes valid Python and ends it, and is right on about a third of the problems (see `corpus`).
+
+Same seed, machine and versions: same weights. For that the number of steps is fixed, rather than the time, and so
+is the number of threads, because the order of floating-point sums depends on it.
+
+Limits: it knows the generated problems only; positions beyond a few hundred tokens are accepted, never trained.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import TYPE_CHECKING
+
+from rrtf_ray.quickstart.corpus import Document, draw_documents
+from rrtf_ray.quickstart.tokenizer import FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, train_tokenizer
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import GPTBigCodeForCausalLM, PreTrainedTokenizerFast
+
+NUM_STEPS = 700
+BATCH_SIZE = 32
+LEARNING_RATE = 4e-3
+WARMUP_STEPS = 40
+NUM_THREADS = 2
+VOCAB_SIZE = 1024
+NUM_POSITIONS = 1024
+HIDDEN_SIZE = 128
+NUM_LAYERS = 4
+HEAD_SIZE = 32
+_TOKENIZER_DOCUMENTS = 2000
+_BATCHES_PER_SORT = 8
+_IGNORED = -100
+
+Example = tuple[list[int], list[int]]
+"""Token ids and labels of one document, of one length; a label of -100 is not trained on."""
+
+
+def make_student(
+    output_dir: Path,
+    *,
+    seed: int = 0,
+    steps: int = NUM_STEPS,
+    on_step: Callable[[int, int, float], None] | None = None,
+) -> dict[str, float]:
+    """Train a student and save it to `output_dir`.
+
+    on_step: called after each step with its number (from 1), the number of steps, and the loss (nats per token).
+    Returns the final loss, parameters, tokens trained on, and the seconds that it took (wall and CPU).
+    """
+    import torch
+
+    started, started_cpu = perf_counter(), process_time()
+    texts = [d.given + d.written + (d.suffix or "") for d in islice(draw_documents(seed), _TOKENIZER_DOCUMENTS)]
+    tokenizer = train_tokenizer(texts, vocab_size=VOCAB_SIZE, max_length=NUM_POSITIONS)
+    with _fixed_threads(NUM_THREADS), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _new_model(tokenizer)
+        loss, num_tokens = _train(model, tokenizer, seed, steps, on_step)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    tokenizer.save_pretrained(output_dir)
+    model.save_pretrained(output_dir)
+    return {
+        "loss": loss,
+        "num_parameters": model.num_parameters(),
+        "num_tokens": num_tokens,
+        "seconds": perf_counter() - started,
+        "cpu_seconds": process_time() - started_cpu,
+    }
+
+
+def _new_model(tokenizer: PreTrainedTokenizerFast) -> GPTBigCodeForCausalLM:
+    from transformers import GenerationConfig, GPTBigCodeConfig, GPTBigCodeForCausalLM
+
+    config = GPTBigCodeConfig(
+        vocab_size=len(tokenizer),
+        n_positions=NUM_POSITIONS,
+        n_embd=HIDDEN_SIZE,
+        n_layer=NUM_LAYERS,
+        n_head=HIDDEN_SIZE // HEAD_SIZE,
+        multi_query=True,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model = GPTBigCodeForCausalLM(config)
+    model.generation_config = GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return model
+
+
+def _train(
+    model: GPTBigCodeForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    seed: int,
+    steps: int,
+    on_step: Callable[[int, int, float], None] | None,
+) -> tuple[float, int]:
+    """Train in place; the last loss and the number of tokens seen, padding left out."""
+    import torch
+
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    optimizer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}],
+        lr=LEARNING_RATE,
+        betas=(0.9, 0.98),
+        foreach=True,
+    )
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / WARMUP_STEPS, max(1 - step / steps, 0.02))
+    )
+    model.train()
+    loss, num_tokens = 0.0, 0
+    for step, batch in enumerate(islice(_batches(tokenizer, seed), steps), start=1):
+        ids_BT, mask_BT, labels_BT = _pad(batch, tokenizer.pad_token_id)
+        output = model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False)
+        # Position t predicts token t + 1.
+        loss_tensor = torch.nn.functional.cross_entropy(
+            output.logits[:, :-1].flatten(0, 1), labels_BT[:, 1:].flatten(), ignore_index=_IGNORED
+        )
+        loss_tensor.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad()
+        loss, num_tokens = loss_tensor.item(), num_tokens + int(mask_BT.sum())
+        if on_step is not None:
+            on_step(step, steps, loss)
+    model.eval()
+    return loss, num_tokens
+
+
+def _batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[list[Example]]:
+    """Endless batches of documents of similar length, because padding costs as much as text."""
+    documents = draw_documents(seed)
+    rng = random.Random(f"batches/{seed}")
+    while True:
+        examples = [_encode(d, tokenizer) for d in islice(documents, BATCH_SIZE * _BATCHES_PER_SORT)]
+        examples.sort(key=lambda example: len(example[0]))
+        batches = [examples[i : i + BATCH_SIZE] for i in range(0, len(examples), BATCH_SIZE)]
+        rng.shuffle(batches)
+        yield from batches
+
+
+def _encode(document: Document, tokenizer: PreTrainedTokenizerFast) -> Example:
+    """Ids and labels; only what is written, and its end, is trained on, as the rest is what users give."""
+    given = tokenizer.encode(document.given, add_special_tokens=False)
+    if document.suffix is not None:
+        prefix_id, suffix_id, middle_id = tokenizer.convert_tokens_to_ids([FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE])
+        suffix = tokenizer.encode(document.suffix, add_special_tokens=False)
+        given = [prefix_id, *given, suffix_id, *suffix, middle_id]
+    written = [*tokenizer.encode(document.written, add_special_tokens=False), tokenizer.eos_token_id]
+    return given + written, [_IGNORED] * len(given) + written
+
+
+def _pad(batch: list[Example], pad_id: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Ids, attention mask and labels, each (B, T), padded on the right."""
+    import torch
+
+    width = max(len(ids) for ids, _ in batch)
+    ids_BT = torch.tensor([ids + [pad_id] * (width - len(ids)) for ids, _ in batch])
+    mask_BT = torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in batch])
+    labels_BT = torch.tensor([labels + [_IGNORED] * (width - len(labels)) for _, labels in batch])
+    return ids_BT, mask_BT, labels_BT
+
+
+@contextmanager
+def _fixed_threads(num_threads: int) -> Iterator[None]:
+    """Run with this many torch threads, and put the caller's setting back."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,296 @@
+"""The records that travel between the stages. Read this page first.
+
+One row per problem, from the first stage to the last: a problem's candidates stay nested in its row, so no
+stage shuffles or joins, and a finished row is safe the moment it is written.
+
+    Problem --sample--> Group --execute--> Group with verdicts --rank--> Ranking --train--> checkpoint
+
+Every record is frozen and validates itself when it is made (Arrow does not). `rrtf_ray.schemas` turns a record
+into an Arrow row and back; the Arrow schema is derived from the annotations here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rrtf_ray.errors import DataError
+
+
+class ProblemKind(StrEnum):
+    """How a program is called by its tests."""
+
+    FUNCTION = "function"
+    """The tests call `entry_point`, a function or `Solution().method`."""
+    STDIO = "stdio"
+    """The program reads standard input and writes standard output."""
+
+
+class Split(StrEnum):
+    """What a problem is for; the two never share content."""
+
+    TRAIN = "train"
+    HELD_OUT = "held_out"
+
+
+class TestKind(StrEnum):
+    """The form of one test."""
+
+    __test__ = False  # not a pytest class
+
+    CHECK = "check"
+    """`code` defines `check(candidate)`; each of its top-level statements that asserts is one result."""
+    ASSERT = "assert"
+    """`code` is statements that call the entry point by its name and raise on failure (one result)."""
+    VALUE = "value"
+    """`code` is a Python literal of the positional arguments, `expected` a literal of the value (one result)."""
+    STDIO = "stdio"
+    """`code` is the standard input, `expected` the standard output, compared token by token (one result)."""
+
+
+class Source(StrEnum):
+    """Where a candidate comes from."""
+
+    STUDENT = "student"
+    """Sampled from the model in training (or replayed from a file in its place)."""
+    TEACHER = "teacher"
+    """A stronger model's or the reference's response."""
+    HUMAN = "human"
+    """Written or chosen by a person."""
+
+
+class Outcome(StrEnum):
+    """What became of a candidate when it was run against the tests."""
+
+    PASSED = "passed"
+    """All tests passed."""
+    FAILED = "failed"
+    """It ran, and at least one test gave a wrong result."""
+    RUNTIME_ERROR = "runtime_error"
+    """It raised, or ended before its tests were over, and no test passed."""
+    COMPILE_ERROR = "compile_error"
+    """It is not valid Python."""
+    TIMEOUT = "timeout"
+    """It used up its limit of time."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """It used up its limit of memory."""
+    NO_CODE = "no_code"
+    """No program could be found in the response."""
+    SANDBOX_ERROR = "sandbox_error"
+    """The machinery failed, not the program: retried, never ranked, never counted as a failure."""
+
+
+class TestStatus(StrEnum):
+    """The result of one test."""
+
+    __test__ = False
+
+    PASSED = "passed"
+    FAILED = "failed"
+    """A wrong value (an assertion did not hold)."""
+    ERROR = "error"
+    """Any other exception."""
+    TIMEOUT = "timeout"
+    NOT_RUN = "not_run"
+
+
+class Reason(StrEnum):
+    """Why a problem yields no ranking, or no group."""
+
+    TIED = "tied"
+    """All candidates have the same score, so that there is nothing to prefer."""
+    TOO_FEW = "too_few"
+    """Fewer than two candidates are left."""
+    TEACHER_BELOW_STUDENT = "teacher_below_student"
+    """The best teacher response scores below a student's; the paper filters such data out."""
+    NO_PASSING_TARGET = "no_passing_target"
+    """No candidate that may be imitated passes all tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One test of a problem.
+
+    kind: decides what the other fields mean (see TestKind).
+    code: source, argument literal or standard input.
+    expected: literal of the value or standard output; empty for CHECK and ASSERT.
+    atol: absolute tolerance for floats in VALUE tests; 0 is exact up to float rounding.
+    """
+
+    __test__ = False
+
+    kind: TestKind
+    code: str
+    expected: str = ""
+    atol: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind in (TestKind.CHECK, TestKind.ASSERT) and not self.code.strip():
+            raise DataError(f"a test of kind {self.kind.value!r} has no code; give the code or leave the test out")
+        if self.atol < 0:
+            raise DataError(f"atol={self.atol} of a test is negative; give 0 for exact comparison")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One programming problem. Written by `problems import` and the quickstart, read by sample.
+
+    id: unique in its data set.
+    prompt: what the student continues; for functions it is Python source up to the body.
+    kind: how the tests call the program.
+    entry_point: the function's name, or `Class().method`; empty for STDIO.
+    tests: at least one.
+    reference: a response (what follows the prompt) that is known to be right; empty if there is none.
+    teacher_responses: responses of teachers, the reference not included.
+    setup: source that stands before the program (imports and helpers that the tests' authors took for granted).
+    split: train or held out.
+    """
+
+    id: str
+    prompt: str
+    kind: ProblemKind
+    entry_point: str
+    tests: tuple[Test, ...]
+    reference: str = ""
+    teacher_responses: tuple[str, ...] = ()
+    setup: str = ""
+    split: Split = Split.TRAIN
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise DataError("a problem has an empty id; give every problem a unique id")
+        if not self.tests:
+            raise DataError(f"problem {self.id!r} has no tests; add a test or remove the problem")
+        if self.kind is ProblemKind.FUNCTION and not self.entry_point:
+            raise DataError(f"problem {self.id!r} is of kind 'function' but has no entry_point; name the function")
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """The parameters that one candidate was sampled with, in vLLM's names.
+
+    seed is the request's own seed: same model, prompt and parameters give the same response.
+    """
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the executor says of one candidate. Written by execute, read by rank and evaluate.
+
+    outcome: see Outcome.
+    tests: one status per result, in the order of the tests.
+    seconds: wall time of the run, in seconds.
+    detail: the first failure in one line (exception or wrong value), or the cause of a SANDBOX_ERROR.
+    """
+
+    outcome: Outcome
+    tests: tuple[TestStatus, ...] = ()
+    seconds: float = 0.0
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        all_passed = bool(self.tests) and all(t is TestStatus.PASSED for t in self.tests)
+        if (self.outcome is Outcome.PASSED) != all_passed:
+            raise DataError(f"outcome {self.outcome.value!r} contradicts the test results {[str(t) for t in self.tests]}")
+
+    @property
+    def pass_ratio(self) -> float:
+        """Share of the tests that passed, in [0, 1]; 0 where no test ran."""
+        return sum(t is TestStatus.PASSED for t in self.tests) / len(self.tests) if self.tests else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One response to a problem and what became of it.
+
+    id: unique within the group: `s0`, `s1` ... (student), `t0` ... (teacher), `h0` ... (human).
+    source, model: who wrote it; `model` is the checkpoint's name, the teacher's, or the replayed file's.
+    response: the text as it came.
+    completion: the code in it as it follows the prompt (what training sees).
+    program: the source to run; empty where no code was found.
+    finish_reason: vLLM's (`stop`, `length`), or `given` for a response that was not sampled.
+    num_tokens: tokens that the engine sampled; 0 for a given response.
+    sampling: None for a given response.
+    preference: human preference, higher is better, 0 where nobody was asked.
+    verdict: None until executed.
+    """
+
+    id: str
+    source: Source
+    model: str
+    response: str
+    completion: str
+    program: str
+    finish_reason: str
+    num_tokens: int = 0
+    sampling: Sampling | None = None
+    preference: float = 0.0
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A problem's candidates: written by sample (no verdicts), then by execute (with verdicts).
+
+    problem: travels along, so that a later stage needs no join.
+    candidates: students first, then teachers, then humans.
+    error: why there are fewer candidates than asked for; empty if there are not.
+    """
+
+    problem: Problem
+    candidates: tuple[Candidate, ...]
+    error: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.candidates and not self.error:
+            raise DataError(f"the group of problem {self.problem.id!r} has neither candidates nor a recorded error")
+        ids = [c.id for c in self.candidates]
+        if len(set(ids)) != len(ids):
+            raise DataError(f"the group of problem {self.problem.id!r} repeats a candidate id: {ids}")
+
+
+@dataclass(frozen=True, slots=True)
+class RankedCandidate:
+    """One place of a ranking.
+
+    candidate_id, source, completion: copied from the candidate.
+    outcome, pass_ratio: the tests' part of the reason.
+    test_score, teacher_bonus, human_bonus: the parts of `score`, which is their sum.
+    """
+
+    candidate_id: str
+    source: Source
+    completion: str
+    outcome: Outcome
+    pass_ratio: float
+    test_score: float
+    teacher_bonus: float
+    human_bonus: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A problem's candidates, best first. Written by rank, read by train.
+
+    reason is None for a ranking that can be trained on; otherwise it says why it cannot.
+    dropped: how many candidates were left out, as duplicates or for a SANDBOX_ERROR.
+    """
+
+    problem_id: str
+    prompt: str
+    candidates: tuple[RankedCandidate, ...]
+    reason: Reason | None = None
+    dropped: int = 0
+
+    def __post_init__(self) -> None:
+        scores = [c.score for c in self.candidates]
+        if scores != sorted(scores, reverse=True):
+            raise DataError(f"the ranking of problem {self.problem_id!r} is not in order of score: {scores}")
+        if self.reason is None and len(set(scores)) < 2:
+            raise DataError(f"the ranking of problem {self.problem_id!r} has fewer than two distinct scores")

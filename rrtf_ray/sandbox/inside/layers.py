@@ -1,0 +1,266 @@
+"""The layers of isolation: entered once by the zygote, completed by every candidate in `confine`.
+
+Every layer is tried, never assumed: containers and distributions switch off different ones. A layer that cannot
+be had is reported with the kernel's own words and the run goes on without it; the supervisor decides whether
+that will do. What all candidates can share (name spaces, mounts) is paid for once per zygote.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rrtf_ray.sandbox.inside import kernel, landlock
+from rrtf_ray.sandbox.inside.seccomp import Filter
+
+WORK_DIR = "/work"
+_WORK_MB = 16
+# The new root is built on top of a directory that surely exists and that no interpreter lives in.
+_ROOT_SITE = "/proc"
+_SYSTEM_DIRS = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo")
+_DEVICES = ("/dev/null", "/dev/urandom")
+_FIRST_UID, _NUM_UIDS = 20000, 40000
+_NAMESPACES = {
+    "mount_namespace": (kernel.CLONE_NEWNS, "CLONE_NEWNS"),
+    "network_namespace": (kernel.CLONE_NEWNET, "CLONE_NEWNET"),
+    "ipc_namespace": (kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS, "CLONE_NEWIPC"),
+}
+
+
+class Layers:
+    """The layers in force. `causes` has one entry per layer: empty if it holds, else why it does not."""
+
+    def __init__(self, without: Iterable[str]) -> None:
+        self.causes: dict[str, str] = {}
+        self._without = frozenset(without)
+        self._is_root = os.getuid() == 0
+        self._uid = _FIRST_UID + os.getpid() % _NUM_UIDS  # one per zygote: limits of processes count per user
+        self._ruleset = -1
+        self._filter: Filter | None = None
+        self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        # Opened now, because the mount namespace hides it.
+        self.proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC) if os.path.isdir("/proc/self") else -1
+
+    def _try(self, name: str, enter: Callable[[], Any]) -> bool:
+        if name in self._without:
+            self.causes[name] = "switched off by the caller"
+            return False
+        try:
+            enter()
+        except OSError as error:
+            self.causes[name] = error.strerror or str(error)
+            return False
+        self.causes[name] = ""
+        return True
+
+    def holds(self, name: str) -> bool:
+        return self.causes.get(name) == ""
+
+    def enter_namespaces(self) -> None:
+        """The user and pid namespaces. Where there is a pid namespace, only its first process returns."""
+        needs_user_namespace = not self._is_root
+        if needs_user_namespace and self._without.issuperset({*_NAMESPACES, "pid_namespace"}):
+            needs_user_namespace = False
+        cause = ""
+        if needs_user_namespace:
+            try:
+                _enter_user_namespace()
+            except OSError as error:
+                cause = f"user namespace: {error.strerror or error}"
+        self._bounds_processes = not cause and needs_user_namespace
+        for name in (*_NAMESPACES, "pid_namespace"):
+            if cause:
+                self.causes[name] = cause
+        if not cause and self._try(
+            "pid_namespace", lambda: kernel.unshare(kernel.CLONE_NEWPID, "CLONE_NEWPID")
+        ):
+            _continue_as_first_process()
+        if not self.holds("pid_namespace"):
+            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+        os.setsid()
+
+    def enter(self) -> None:
+        """Everything else that the candidates share."""
+        for name, (flags, label) in _NAMESPACES.items():
+            if name not in self.causes:
+                entered = self._try(name, lambda f=flags, n=label: kernel.unshare(f, n))  # type: ignore[misc]
+                if name == "mount_namespace" and entered:
+                    self._try(name, _build_root)
+        self._try("no_new_privs", lambda: kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1))
+        if not self.holds("mount_namespace"):
+            self._try("landlock", self._create_ruleset)
+        self._try("seccomp", self._assemble_filter)
+        self._try("unprivileged_user", self._check_user)
+        self._try("resource_limits", lambda: None)
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+
+    def _create_ruleset(self) -> None:
+        self._ruleset = landlock.create_ruleset([path for path in _readable() if os.path.exists(path)])
+
+    def _assemble_filter(self) -> None:
+        self._filter = Filter()
+        if _in_child(self._filter.install):
+            self._filter = None
+            raise OSError("seccomp: the kernel refuses the filter")
+
+    def _check_user(self) -> None:
+        """Can the candidate's user still read the standard library? An import that fails is a false verdict."""
+        if self._is_root and _in_child(lambda: (self._drop_user(), os.listdir(os.path.dirname(os.__file__)))):
+            raise OSError(f"another user than root cannot read the interpreter in {sys.base_prefix}")
+
+    def _drop_user(self) -> None:
+        os.setgroups([])
+        os.setresgid(self._uid, self._uid, self._uid)
+        os.setresuid(self._uid, self._uid, self._uid)
+
+    def renew_work_dir(self) -> None:
+        """Throw away what a candidate has left behind."""
+        if self.holds("mount_namespace") and (os.listdir(WORK_DIR) or os.stat(WORK_DIR).st_mode & 0o777 != 0o777):
+            kernel.unmount(WORK_DIR)
+            _mount_work_dir()
+
+    def confine(self, stdin: int, stdout: int, result: int, limits: dict[str, float]) -> int:
+        """In the child: enter every layer for good. Returns the descriptor that `result` now has."""
+        os.setsid()
+        os.dup2(self._null if stdin < 0 else stdin, 0)
+        os.dup2(self._null if stdout < 0 else stdout, 1)
+        os.dup2(self._null, 2)
+        os.chdir(WORK_DIR if self.holds("mount_namespace") else "/")
+        if self.holds("resource_limits"):
+            self._set_resource_limits(limits)
+        if self._is_root and self.holds("unprivileged_user"):
+            self._drop_user()
+        if self.holds("unprivileged_user"):
+            kernel.drop_capabilities()
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if self._ruleset >= 0:
+            landlock.restrict_self(self._ruleset)
+        os.dup2(result, 3)
+        os.closerange(4, 1 << 16)
+        # The zygote may have died before the death signal was set: then nobody reads the pipe any more.
+        poller = select.poll()
+        poller.register(3, 0)
+        if poller.poll(0):
+            os._exit(1)
+        if self._filter is not None:
+            self._filter.install()
+        return 3
+
+    def _set_resource_limits(self, limits: dict[str, float]) -> None:
+        def bound(kind: int, value: int) -> None:
+            hard = resource.getrlimit(kind)[1]
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(kind, (value, value))
+
+        bound(resource.RLIMIT_AS, int(limits["memory_mb"]) << 20)
+        bound(resource.RLIMIT_CPU, int(limits["cpu_s"]) + 2)  # whole seconds; the zygote's own clock is finer
+        bound(resource.RLIMIT_FSIZE, int(limits["output_kb"]) << 10)
+        bound(resource.RLIMIT_NOFILE, 256)
+        bound(resource.RLIMIT_CORE, 0)
+        if self._is_root or self._bounds_processes:
+            # Elsewhere the count would include every other process of the user.
+            bound(resource.RLIMIT_NPROC, int(limits["processes"]))
+
+
+def _enter_user_namespace() -> None:
+    uid, gid = os.getuid(), os.getgid()
+    kernel.unshare(kernel.CLONE_NEWUSER, "CLONE_NEWUSER")
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+
+
+def _continue_as_first_process() -> None:
+    """Fork; the child, whose death ends the pid namespace with all in it, goes on in the caller's place."""
+    pid = os.fork()
+    if pid == 0:
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        return
+    os.closerange(3, 1 << 16)  # or the supervisor would not notice that the zygote's socket has closed
+    _, status = os.waitpid(pid, 0)
+    os._exit(min(abs(os.waitstatus_to_exitcode(status)), 255))
+
+
+def _in_child(action: Callable[[], Any]) -> bool:
+    """Whether `action` fails in a forked child (for what cannot be undone)."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            action()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1] != 0
+
+
+def _readable() -> list[str]:
+    """What the interpreter needs: its library and the system's shared objects."""
+    prefixes = {sys.base_prefix, sys.base_exec_prefix}
+    own = {os.path.join(prefix, name) for prefix in prefixes for name in ("lib", sys.platlibdir)}
+    paths = {os.path.normpath(path) for path in (*own, *sys.path, *_SYSTEM_DIRS) if os.path.isdir(path)}
+    return sorted(p for p in paths if not any(p.startswith(other + "/") for other in paths))
+
+
+def _build_root() -> None:
+    """A small root of our own: the interpreter read-only, two devices, and a writable directory."""
+    sources = [*_readable(), *_DEVICES]
+    kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
+    kernel.mount("tmpfs", _ROOT_SITE, "tmpfs", kernel.MS_NOSUID, "size=1m,mode=0755")
+    for source in sources:
+        target = _ROOT_SITE + source
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if os.path.islink(source):
+            os.symlink(os.readlink(source), target)
+        elif os.path.isdir(source):
+            os.mkdir(target)
+            kernel.mount(source, target, "", kernel.MS_BIND | kernel.MS_REC)
+        else:
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
+            kernel.mount(source, target, "", kernel.MS_BIND)
+    os.mkdir(_ROOT_SITE + WORK_DIR)
+    kernel.set_read_only(_ROOT_SITE)
+    os.chdir(_ROOT_SITE)
+    kernel.pivot_root_here()
+    _mount_work_dir()
+
+
+def _mount_work_dir() -> None:
+    data = f"size={_WORK_MB}m,nr_inodes=4096,mode=0777"
+    kernel.mount("tmpfs", WORK_DIR, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, data)
+
+
+def kill_descendants(proc: int, in_pid_namespace: bool) -> None:
+    """Nothing that a candidate has started lives on."""
+    if in_pid_namespace:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)  # from the first process: everybody else in the namespace
+    else:
+        _kill_adopted(proc)
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, 0):
+            pass
+
+
+def _kill_adopted(proc: int) -> None:
+    """Orphans come to the zygote as their subreaper; killing one may bring its own children."""
+    own = os.getpid()
+    for _ in range(1000):
+        try:
+            with open(os.open(f"{own}/task/{own}/children", os.O_RDONLY, dir_fd=proc)) as file:
+                pids = [int(pid) for pid in file.read().split()]
+        except OSError:
+            return
+        if not pids:
+            return
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)

@@ -1,0 +1,101 @@
+"""The system calls that a candidate may not make (raw BPF, no library).
+
+A deny list: the interpreter's own needs vary with its version and the C library, so that an allow list would
+turn an upgrade into false verdicts. What is denied answers "Operation not permitted", and the program lives on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import platform
+import struct
+
+from rrtf_ray.sandbox.inside import kernel
+
+# name: (x86_64, aarch64); -1 where the architecture has no such call.
+_DENIED: dict[str, tuple[int, int]] = {
+    # processes: no new program, no new process (fork is `clone` on aarch64), no signal, no look into another
+    "execve": (59, 221), "execveat": (322, 281), "fork": (57, -1), "vfork": (58, -1),
+    "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131),
+    "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "pidfd_send_signal": (424, 424),
+    "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "ptrace": (101, 117), "kcmp": (312, 272),
+    "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "process_madvise": (440, 440),
+    # network and objects that outlive a process
+    "socket": (41, 198), "shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
+    "memfd_create": (319, 279), "memfd_secret": (447, 447),
+    "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
+    # the view of the file system and the name spaces
+    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51),
+    "unshare": (272, 97), "setns": (308, 268), "open_tree": (428, 428), "move_mount": (429, 429),
+    "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432), "fspick": (433, 433),
+    "mount_setattr": (442, 442), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
+    # parts of the kernel with a long record of faults, and no honest use here
+    "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282), "personality": (135, 92),
+    "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
+    "fanotify_init": (300, 262), "syslog": (103, 116),
+}  # fmt: skip
+
+_CLONE = (56, 220)
+_CLONE3 = (435, 435)
+_PRCTL = (157, 167)
+_PRLIMIT = (302, 261)
+_COLUMN = {"x86_64": 0, "aarch64": 1}
+_AUDIT_ARCH = (0xC000003E, 0xC00000B7)
+_X32_BIT = 0x40000000
+
+_LOAD, _JUMP_EQ, _JUMP_GE, _JUMP_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+_OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_ARGUMENT = 0, 4, 16
+_MODE_FILTER = 2
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]
+
+
+def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    return struct.pack("=HBBI", code, if_true, if_false, value)
+
+
+def _assemble(column: int) -> bytes:
+    deny, allow = _instruction(_RETURN, _ERRNO | errno.EPERM), _instruction(_RETURN, _ALLOW)
+    out = [
+        _instruction(_LOAD, _OFFSET_ARCH),
+        _instruction(_JUMP_EQ, _AUDIT_ARCH[column], 1, 0),
+        _instruction(_RETURN, _KILL),
+        _instruction(_LOAD, _OFFSET_NUMBER),
+        _instruction(_JUMP_GE, _X32_BIT, 0, 1),
+        deny,
+        # glibc falls back from clone3, whose flags a filter cannot read, to clone
+        _instruction(_JUMP_EQ, _CLONE3[column], 0, 1),
+        _instruction(_RETURN, _ERRNO | errno.ENOSYS),
+    ]
+    conditional = [
+        # clone makes a thread or is refused; the parent-death signal stays set; limits only of oneself
+        (_CLONE[column], _instruction(_JUMP_SET, kernel.CLONE_THREAD, 1, 0)),
+        (_PRCTL[column], _instruction(_JUMP_EQ, kernel.PR_SET_PDEATHSIG, 0, 1)),
+        (_PRLIMIT[column], _instruction(_JUMP_EQ, 0, 1, 0)),
+    ]
+    for number, test in conditional:
+        out += [_instruction(_JUMP_EQ, number, 0, 4), _instruction(_LOAD, _OFFSET_ARGUMENT), test, deny, allow]
+    for numbers in _DENIED.values():
+        if numbers[column] >= 0:
+            out += [_instruction(_JUMP_EQ, numbers[column], 0, 1), deny]
+    return b"".join([*out, allow])
+
+
+class Filter:
+    """Assembled in the zygote; `install` costs the candidate one system call. OSError where it is unknown."""
+
+    def __init__(self) -> None:
+        column = _COLUMN.get(platform.machine())
+        if column is None:
+            raise OSError(f"seccomp: the system call numbers of {platform.machine()!r} are not known here")
+        code = _assemble(column)
+        self._code = ctypes.create_string_buffer(code, len(code))
+        self._program = _Program(len(code) // 8, ctypes.addressof(self._code))
+        self._address = ctypes.addressof(self._program)
+
+    def install(self) -> None:
+        kernel.prctl(kernel.PR_SET_SECCOMP, _MODE_FILTER, self._address)

@@ -1,0 +1,124 @@
+"""The actors of the streaming plan: sampling (one engine each) and execution (one sandbox each)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from rrtf_ray.config import Config, ExecuteConfig
+from rrtf_ray.core.groups import build_group
+from rrtf_ray.records import Candidate, Group, Outcome, Problem, Verdict
+from rrtf_ray.sandbox import Limits, Sandbox
+from rrtf_ray.schemas import from_table, to_table
+from rrtf_ray.stages.samplers import ReplaySampler, Sampler, ScriptedSampler, VLLMSampler
+from rrtf_ray.stages.stream import Step
+
+
+class SampleActor:
+    """Problems in, groups out. Several tasks run at once, so that the engine always has enough to do."""
+
+    def __init__(self, config: Config, model: str, seed: int, replay: Any = None) -> None:
+        self._sample = config.sample
+        self._model = model
+        self._seed = config.seed
+        self._sampler: Sampler
+        match config.sample.engine:
+            case "vllm":
+                self._sampler = VLLMSampler(model, config.model, config.sample, seed)
+            case "replay":
+                self._sampler = ReplaySampler(ray.get(replay))
+            case "scripted":
+                self._sampler = ScriptedSampler(config.sample)
+
+    async def __call__(self, table: pa.Table) -> AsyncIterator[pa.Table]:
+        problems = from_table(Problem, table)
+        groups = await asyncio.gather(*(self._group(p) for p in problems))
+        yield to_table(groups, Group)
+
+    async def _group(self, problem: Problem) -> Group:
+        error = ""
+        try:
+            drafts = await self._sampler.sample(problem)
+        except ValueError as fault:  # this prompt cannot be sampled; the others can
+            drafts, error = [], f"sampling failed: {fault}"
+        return build_group(
+            problem,
+            drafts,
+            model=self._model,
+            teacher=self._sample.teacher,
+            teacher_fraction=self._sample.teacher_fraction,
+            seed=self._seed,
+            error=error,
+        )
+
+
+class ExecuteActor:
+    """Groups in, groups with verdicts out. Programs run one after the other, each in a process of its own."""
+
+    def __init__(self, config: ExecuteConfig) -> None:
+        self._fail_fast = config.fail_fast
+        self._sandbox = Sandbox(
+            Limits(wall_s=config.wall_s, cpu_s=config.cpu_s, memory_mb=config.memory_mb), isolation=config.isolation
+        )
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        return to_table([self._judge(g) for g in from_table(Group, table)], Group)
+
+    def _judge(self, group: Group) -> Group:
+        verdicts = self._run(group.problem, group.candidates)
+        judged = [replace(c, verdict=v) for c, v in zip(group.candidates, verdicts, strict=True)]
+        broken = [c for c in judged if c.verdict and c.verdict.outcome is Outcome.SANDBOX_ERROR]
+        if broken:  # a fault of the machinery is tried once more before it is counted
+            again = dict(zip((c.id for c in broken), self._run(group.problem, broken), strict=True))
+            judged = [replace(c, verdict=again.get(c.id, c.verdict)) for c in judged]
+        return replace(group, candidates=tuple(judged))
+
+    def _run(self, problem: Problem, candidates: Sequence[Candidate]) -> list[Verdict]:
+        programs = [c.program for c in candidates]
+        return self._sandbox.run(
+            programs, problem.tests, kind=problem.kind, entry_point=problem.entry_point, fail_fast=self._fail_fast
+        )
+
+
+def sample_step(config: Config, model: str, seed: int, replay: Any = None) -> Step:
+    """The sampling part of a plan. replay: object reference of the responses by problem id."""
+    sample = config.sample
+    tasks = sample.tasks_per_engine
+    return Step(
+        SampleActor,
+        {
+            "fn_constructor_kwargs": {"config": config, "model": model, "seed": seed, "replay": replay},
+            "batch_size": None,
+            "compute": ray.data.ActorPoolStrategy(
+                min_size=sample.min_engines,
+                max_size=sample.max_engines,
+                # A pool grows only while more tasks wait than may run at once.
+                max_tasks_in_flight_per_actor=2 * tasks,
+                max_concurrent_calls_per_actor=tasks,
+            ),
+            "num_cpus": sample.cpus_per_engine,
+            "num_gpus": sample.gpus_per_engine,
+            "max_restarts": 3,
+            "max_task_retries": 3,
+        },
+    )
+
+
+def execute_step(config: ExecuteConfig) -> Step:
+    """The executing part of a plan."""
+    return Step(
+        ExecuteActor,
+        {
+            "fn_constructor_kwargs": {"config": config},
+            "batch_size": None,
+            "compute": ray.data.ActorPoolStrategy(
+                min_size=config.min_workers, max_size=config.max_workers, max_tasks_in_flight_per_actor=4
+            ),
+            "num_cpus": 1,
+        },
+    )

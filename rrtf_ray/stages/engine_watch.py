@@ -1,0 +1,38 @@
+"""Ends a vLLM engine whose Ray actor is gone.
+
+vLLM's engine process does not notice that the process which started it was killed (vllm#55846), and would keep
+its memory and its cores for ever. vLLM loads `WatchActor` into every worker of the engine
+(`worker_extension_cls`); loading it starts a thread that waits for the death of the actor.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+
+ACTOR_PID = "RRTF_ENGINE_ACTOR_PID"
+
+
+class WatchActor:
+    """Adds nothing to the worker: importing this module is what starts the watch."""
+
+
+def _end_with(actor: int) -> None:
+    try:
+        descriptor = os.pidfd_open(actor)
+    except ProcessLookupError:
+        pass  # it is gone already
+    else:
+        watch = select.poll()
+        watch.register(descriptor, select.POLLIN)
+        watch.poll()
+    parent = os.getppid()
+    if parent not in (0, 1, actor):
+        os.kill(parent, signal.SIGKILL)  # with tensor parallelism the engine stands between actor and worker
+    os._exit(1)
+
+
+if ACTOR_PID in os.environ and os.environ[ACTOR_PID] != str(os.getpid()):
+    threading.Thread(target=_end_with, args=(int(os.environ[ACTOR_PID]),), daemon=True, name="watch-actor").start()

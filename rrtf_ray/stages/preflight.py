@@ -1,0 +1,83 @@
+"""What can be known to fail before an engine or a trainer starts: model folders and prompt lengths."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rrtf_ray.artifacts import RowStore, exists, join, local_copy, read_json
+from rrtf_ray.config import Config
+from rrtf_ray.errors import ConfigError, DataError, InputError
+from rrtf_ray.records import Problem
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
+_POSITIONS = ("n_positions", "max_position_embeddings", "n_ctx")
+
+
+def is_hub_id(model: str) -> bool:
+    """Whether `model` names a model of a hub (`org/name`), rather than a folder or URI."""
+    looks_like_path = model.startswith((".", "/", "~")) or "://" in model or model.count("/") != 1
+    return not looks_like_path and not Path(model).exists()
+
+
+def check_model(model: str, max_model_len: int | None = None) -> None:
+    """Raise InputError where a folder lacks configuration, weights or tokenizer, ConfigError where the context
+    that is asked for is longer than the model's. A hub id is left to the libraries that download it."""
+    if is_hub_id(model):
+        return
+    if not exists(model):
+        raise InputError(f"model {model!r} does not exist; give a folder, a URI or a hub id (org/name)")
+    missing = [
+        what
+        for what, names in (("config.json", ("config.json",)), ("weights", _WEIGHTS), ("a tokenizer", _TOKENIZERS))
+        if not any(exists(join(model, name)) for name in names)
+    ]
+    if missing:
+        raise InputError(
+            f"model {model!r} has no {' and no '.join(missing)}; point to a folder that `save_pretrained` wrote "
+            "for both the model and its tokenizer"
+        )
+    settings: dict[str, Any] = read_json(join(model, "config.json"))
+    limit = next((settings[key] for key in _POSITIONS if isinstance(settings.get(key), int)), None)
+    if limit and max_model_len and max_model_len > limit:
+        raise ConfigError(
+            f"model.max_model_len={max_model_len} is more than the {limit} positions of {model!r}; lower it to {limit}"
+        )
+
+
+def check_prompts(problems: RowStore[Problem], model: str, config: Config) -> None:
+    """Raise DataError naming the problems whose prompt leaves no room for sample.max_tokens in the context."""
+    room = config.model.max_model_len - config.sample.max_tokens
+    template = config.sample.prompt_template
+    too_long: list[tuple[str, int]] = []
+    for problem in problems.read():
+        prompt = template.replace("{prompt}", problem.prompt)
+        # A token is at least one byte, so that only long prompts need counting.
+        if len(prompt.encode()) + 1 > room:
+            length = len(tokenizer_of(model)(prompt)["input_ids"])
+            if length > room:
+                too_long.append((problem.id, length))
+    if too_long:
+        worst = max(length for _, length in too_long)
+        named = ", ".join(f"{id_} ({length} tokens)" for id_, length in too_long[:5])
+        raise DataError(
+            f"{len(too_long)} prompts are longer than model.max_model_len - sample.max_tokens = {room} tokens: {named}"
+            f"{' ...' if len(too_long) > 5 else ''}; raise model.max_model_len to {worst + config.sample.max_tokens}, "
+            "lower sample.max_tokens, or leave these problems out"
+        )
+
+
+@cache
+def tokenizer_of(model: str) -> PreTrainedTokenizerBase:
+    """The model's tokenizer. Raises InputError where it cannot be loaded."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(local_copy(model) if "://" in model else model)
+    except (OSError, ValueError) as error:
+        raise InputError(f"the tokenizer of {model!r} cannot be loaded: {str(error).splitlines()[0]}") from None

@@ -1,0 +1,187 @@
+"""Sample, execute and rank: each by itself, or sample and execute as one streaming plan.
+
+Every one of them maps a row store to a row store by `run_plan`, is skipped where its output is complete, and
+continues where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from rrtf_ray.artifacts import RowStore
+from rrtf_ray.config import Config, RankConfig, fingerprint
+from rrtf_ray.core.groups import stable_seed
+from rrtf_ray.core.ranking import rank
+from rrtf_ray.errors import InputError, StageError
+from rrtf_ray.progress import bar, say
+from rrtf_ray.records import Group, Outcome, Problem, Ranking
+from rrtf_ray.schemas import from_table, to_table
+from rrtf_ray.stages.actors import execute_step, sample_step
+from rrtf_ray.stages.cluster import require, unwrapped
+from rrtf_ray.stages.preflight import check_model, check_prompts
+from rrtf_ray.stages.replay import load_replay
+from rrtf_ray.stages.stream import Step, Tally, finished_tally, run_plan
+
+# How a stage is spread over the cluster does not change its rows, so a rerun may change it.
+_SPREAD = {
+    "sample": {
+        "min_engines",
+        "max_engines",
+        "cpus_per_engine",
+        "gpus_per_engine",
+        "rows_per_task",
+        "tasks_per_engine",
+    },
+    "execute": {"min_workers", "max_workers", "max_sandbox_error_rate"},
+}
+
+
+def sample(config: Config, source: RowStore[Problem], sink: RowStore[Group], model: str, number: int, name: str) -> Tally:
+    """Candidates for every problem; `number` is the round, which enters the seeds."""
+    step = _sampling(config, source, sink, model, number)
+    settings = _sample_settings(config, model, number)
+    return _run(config, name, source, sink, [step] if step else [], settings)
+
+
+def sample_and_execute(
+    config: Config, source: RowStore[Problem], sink: RowStore[Group], model: str, number: int, name: str
+) -> Tally:
+    """As sample and then execute, in one plan: the first programs run while the last are written."""
+    step = _sampling(config, source, sink, model, number)
+    steps = [step, execute_step(config.execute)] if step else []
+    settings = _sample_settings(config, model, number) | _execute_settings(config)
+    return _run(config, name, source, sink, steps, settings)
+
+
+def execute(config: Config, source: RowStore[Group], sink: RowStore[Group], name: str) -> Tally:
+    """Verdicts for the candidates of groups that were sampled before."""
+    require("execute.min_workers", cpus=config.execute.min_workers, largest_cpus=1)
+    return _run(config, name, source, sink, [execute_step(config.execute)], _execute_settings(config))
+
+
+def rank_groups(config: Config, source: RowStore[Group], sink: RowStore[Ranking], name: str) -> Tally:
+    """Rankings of executed groups, with a reason for each that cannot be trained on."""
+    step = Step(
+        _rank_table, {"fn_args": [config.rank], "batch_size": None, "num_cpus": 0.5, "udf_modifying_row_count": False}
+    )
+    return _run(config, name, source, sink, [step], {"rank": config.rank.model_dump(mode="json")})
+
+
+def _rank_table(table: pa.Table, config: RankConfig) -> pa.Table:
+    return to_table([rank(group, config) for group in from_table(Group, table)], Ranking)
+
+
+def _sampling(
+    config: Config, source: RowStore[Problem], sink: RowStore[Group], model: str, number: int
+) -> Step | None:
+    """The sampling step after all checks that can fail before an engine starts; None where nothing is left to do."""
+    if sink.is_complete():
+        return None
+    sample_config = config.sample
+    replay = None
+    if sample_config.engine == "vllm":
+        check_model(model, config.model.max_model_len)
+        check_prompts(source, model, config)
+    elif sample_config.engine == "replay":
+        assert sample_config.replay_path
+        replay = ray.put(load_replay(sample_config.replay_path, source, sample_config.replay_limit))
+    require(
+        "sample.min_engines",
+        cpus=sample_config.min_engines * sample_config.cpus_per_engine,
+        gpus=sample_config.min_engines * sample_config.gpus_per_engine,
+        largest_cpus=sample_config.cpus_per_engine,
+        largest_gpus=sample_config.gpus_per_engine,
+    )
+    require("execute.min_workers", cpus=config.execute.min_workers, largest_cpus=1)
+    return sample_step(config, model, stable_seed(config.seed, number), replay)
+
+
+def _sample_settings(config: Config, model: str, number: int) -> dict[str, Any]:
+    return {
+        "model": model,
+        "engine": config.model.model_dump(mode="json", exclude={"student"}),
+        "sample": config.sample.model_dump(mode="json", exclude=_SPREAD["sample"]),
+        "seed": config.seed,
+        "round": number,
+    }
+
+
+def _execute_settings(config: Config) -> dict[str, Any]:
+    return {"execute": config.execute.model_dump(mode="json", exclude=_SPREAD["execute"])}
+
+
+def _run(
+    config: Config,
+    name: str,
+    source: RowStore,
+    sink: RowStore,
+    steps: Sequence[Step],
+    settings: Mapping[str, Any],
+) -> Tally:
+    if not source.is_complete():
+        raise InputError(f"{source.uri} is not complete; run the stage that writes it first")
+    total = source.manifest()["rows"]
+    sink.begin(fingerprint(dict(settings), source.manifest()["fingerprint"]), dict(settings))
+    done, tally = finished_tally(sink)
+    if sink.is_complete():
+        say(f"{name}: complete already, {_counts(tally)}")
+        return tally
+    started = time.monotonic()
+    kept = tally.rows
+    with bar(name, total, len(done)) as shown, unwrapped(name):
+        plan = run_plan(
+            source,
+            sink,
+            list(steps),
+            done,
+            rows_per_block=config.sample.rows_per_task,
+            no_progress_s=config.cluster.resource_timeout_s,
+        )
+        for part in plan:
+            tally.add(part)
+            shown.advance(part.rows, _counts(tally))
+            _check_sandbox_errors(config, tally)
+    sink.drop_repetitions()
+    done, tally = finished_tally(sink)
+    if tally.rows != total:
+        raise StageError(f"{name}: {total - tally.rows} of {total} rows are missing; start the same command again")
+    seconds = time.monotonic() - started
+    sink.finish(
+        {
+            "rows": tally.rows,
+            "candidates": tally.candidates,
+            "tokens": tally.tokens,
+            "outcomes": dict(tally.outcomes),
+            "reasons": dict(tally.reasons),
+            "seconds": round(seconds, 3),
+            "fingerprint": fingerprint(sorted(done), dict(settings)),
+        }
+    )
+    resumed = f", {kept} of them from before" if kept else ""
+    say(f"{name}: {total} in, {tally.rows} out{resumed}, {_counts(tally)} ({seconds:.1f} s)")
+    return tally
+
+
+def _check_sandbox_errors(config: Config, tally: Tally) -> None:
+    """Stop early rather than rank by a broken sandbox; a first part is too small to tell."""
+    judged = sum(tally.outcomes.values())
+    broken = tally.outcomes[Outcome.SANDBOX_ERROR.value]
+    limit = config.execute.max_sandbox_error_rate
+    if judged >= 50 and broken > limit * judged:
+        raise StageError(
+            f"{broken} of {judged} programs ended as sandbox_error, more than execute.max_sandbox_error_rate={limit}; "
+            "`rrtf doctor` shows what the sandbox lacks on this machine"
+        )
+
+
+def _counts(tally: Tally) -> str:
+    texts = [f"{tally.candidates} candidates"]
+    texts += [f"{count} {what}" for what, count in tally.outcomes.most_common()]
+    texts += [f"{count} {what}" for what, count in tally.reasons.most_common(4)]
+    return ", ".join(texts)
+
