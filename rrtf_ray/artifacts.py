@@ -94,6 +94,15 @@ def write_json(uri: str, value: Any) -> None:
     write_bytes(uri, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
+def make_dir(uri: str) -> None:
+    """Raises InputError where it cannot be made."""
+    filesystem, path = resolve(uri)
+    try:
+        filesystem.create_dir(path, recursive=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}; choose another run_dir") from error
+
+
 def remove(uri: str) -> None:
     """Remove a file or a folder with all that is in it; fine if there is none."""
     filesystem, path = resolve(uri)
@@ -214,7 +223,8 @@ class RowStore(Generic[R]):
     def _ids_of(self, part: str) -> list[str]:
         filesystem, _ = resolve(self.uri)
         # One column only: with long responses the rest is most of the file.
-        return self._ids(pq.read_table(part, columns=[self.id_column], filesystem=filesystem))
+        with filesystem.open_input_file(part) as file:
+            return self._ids(pq.ParquetFile(file).read(columns=[self.id_column]))
 
     def _ids(self, table: pa.Table) -> list[str]:
         first, *rest = self.id_column.split(".")

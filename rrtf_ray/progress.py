@@ -1,13 +1,16 @@
 """What a person sees: one line at the end of each stage, and a bar while it works, where a terminal is there.
 
-Without a terminal (a job's log, CI) the bar becomes a line every quarter of a minute.
+Without a terminal (a job's log, CI) the bar becomes a line every quarter of a minute. What libraries write to
+standard output and error, from C++ too, goes to a log file for the time of a command (`only_our_lines`).
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -62,3 +65,30 @@ def bar(name: str, total: int, done: int = 0) -> Iterator[Bar]:
 def say(text: str) -> None:
     """One line for the person at the terminal."""
     console.print(text, markup=False)
+
+
+@contextmanager
+def only_our_lines(log_path: str) -> Iterator[None]:
+    """For the time of the block, the process's standard output and error are appended to `log_path`; what is
+    said through this module still reaches the person."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept_out, kept_err = os.dup(1), os.dup(2)
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    before = console.file
+    console.file = os.fdopen(kept_out, "w", encoding="utf-8", errors="replace", buffering=1)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        ours, console.file = console.file, before
+        ours.flush()
+        os.dup2(kept_out, 1)
+        os.dup2(kept_err, 2)
+        ours.close()
+        os.close(kept_err)

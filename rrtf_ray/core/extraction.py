@@ -1,15 +1,15 @@
 """Find the program in a model's response.
 
-In: the response as it came, the problem's prompt, entry point, kind and setup. Out: the completion (the code as
-it follows the prompt, which is what training sees) and the program (the source to run, empty for no code).
+In: the response as it came, the problem's prompt, entry point, kind and setup. Out: the completion (the code
+as it follows the prompt, which is what training sees) and the program (the source to run, empty for no code).
 
-Three shapes of responses are told apart: fenced code with chatter around it, code that defines the entry point
-itself, and code that continues the prompt. What a base model adds after its answer (`print(...)`, asserts, a next
-problem, prose) is left out; what the answer uses stays, wherever it stands. A fault inside the answer itself,
-such as a syntax error, stays as well: it is the model's.
+Three shapes of responses are told apart: fenced code with chatter around it, code that defines the entry
+point itself, and code that continues the prompt. What a base model adds after its answer (`print(...)`,
+asserts, a next problem, prose) is left out; what the answer uses stays, wherever it stands. A fault inside
+the answer itself, such as a syntax error, stays as well: it is the model's.
 
-Pure, stdlib only. Limits: code is read by lines and brackets so that broken code can be read at all; a name that
-is only reached by `globals()`, `eval` or a string is not seen as used.
+Pure, stdlib only. Limits: code is read by lines and brackets so that broken code can be read at all; a name
+that is only reached by `globals()`, `eval` or a string is not seen as used.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import re
 import symtable
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rrtf_ray.records import ProblemKind
 
@@ -33,7 +34,7 @@ _STRING_END = {
 # Lines at column 0 that can only belong to the statement before them, right or wrong. A `return` there is a
 # syntax error of the body: cutting it off would turn the model's compile error into something else.
 _CONTINUES = re.compile(r"(?:else|finally)\s*:|(?:elif|except)\b|return\b|[\])}]")
-_DEFINES = re.compile(r"(?:async\s+def|def|class)\s+(\w+)\s*[(:]")
+_DEFINES = re.compile(r"(?:async\s+def|def|class)\s+(\w+)\s*[(:]|(\w+)(?:\s*:[^=\n]+)?\s*=(?!=)")
 _FENCE = re.compile(r"^([ \t]*)(?:```+|~~~+)[ \t]*([\w+#.-]*)[^\n`]*$", re.MULTILINE)
 _PYTHON = frozenset({"python", "py", "python3", "python2", "ipython", "pycon"})
 _BUILTINS = frozenset(dir(builtins))
@@ -81,20 +82,20 @@ def cut_at_stop(text: str, stops: Sequence[str]) -> str:
 
 
 def top_level_chunks(source: str) -> list[str]:
-    """The top-level statements of `source` as texts, which may be broken code; what precedes the first is left out."""
+    """The top-level statements of `source`, which may be broken, as texts; without what precedes them."""
     return _split("", source)[1]
 
 
 def _normalised(text: str) -> str:
-    """Without a byte order mark, and with `\\n` as Python itself reads line ends (inside literals as well)."""
+    """Without a byte order mark, and with the line ends that Python itself reads, in literals as well."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-# --- reading code by lines and brackets -----------------------------------------------------------------------
+# --- reading code by lines and brackets
 
 
 def _boundaries(text: str, start: int) -> Iterator[int]:
-    """Offsets, from `start` on, at which a top-level statement begins: column 0, not in a string or bracket."""
+    """Offsets from `start` on where a top-level statement begins: column 0, not in a string or bracket."""
     decorated = False
     for offset in _line_starts(text):
         if offset >= len(text) or text[offset] in " \t\n\f#":
@@ -131,12 +132,12 @@ def _split(prompt: str, code: str) -> tuple[str, list[str]]:
     """`code` as what still belongs to the prompt's last statement, and the top-level chunks after that."""
     text = prompt + code
     cuts = [*_boundaries(text, len(prompt)), len(text)]
-    chunks = [text[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False)]
+    chunks = [text[begin:end] for begin, end in pairwise(cuts)]
     return text[len(prompt) : cuts[0]], chunks
 
 
 def _is_chatter(prompt: str, lead: str) -> bool:
-    """Whether what stands before the first top-level statement is a sentence (after one blank) and no body."""
+    """Whether what stands before the first top-level statement is a sentence after one blank, no body."""
     starts_line = prompt[-1:] in ("", "\n")
     return starts_line and not lead.lstrip("\n").startswith(("  ", "\t")) and not _parses(prompt + lead)
 
@@ -156,8 +157,8 @@ def _tree(source: str) -> ast.Module | None:
         return None
 
 
-def _symbols(source: str) -> tuple[set[str], set[str]]:
-    """The module-level names that `source` uses, and those that it binds; both empty if it does not compile."""
+def symbols(source: str) -> tuple[set[str], set[str]]:
+    """The module-level names that `source` uses, and those that it binds; none if it does not compile."""
     try:
         top = symtable.symtable(source, "<response>", "exec")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -175,22 +176,22 @@ def _symbols(source: str) -> tuple[set[str], set[str]]:
 
 
 def _bound(chunk: str) -> set[str]:
-    """The module-level names that a chunk binds; for one that does not compile, what its first line defines."""
-    bound = _symbols(chunk)[1]
+    """The module-level names that a chunk binds; of one that does not compile, what its first line binds."""
+    bound = symbols(chunk)[1]
     if bound or _parses(chunk):
         return bound
     header = re.sub(r"\A(?:@[^\n]*\n)+", "", chunk)
     match = _DEFINES.match(header)
-    return {match.group(1)} if match else set()
+    return {match.group(1) or match.group(2)} if match else set()
 
 
-# --- choosing what belongs ------------------------------------------------------------------------------------
+# --- choosing what belongs
 
 
 def _continuation(prompt: str, lead: str, chunks: list[str], name: str) -> str:
     """The part of a continuation that belongs to the answer; empty if there is no code in it."""
     if _has_code(lead) or (lead.strip() and not chunks):
-        used, _ = _symbols(prompt + lead)
+        used, _ = symbols(prompt + lead)
         keep = _needed(chunks, used | {name}, name, answered=_parses(prompt + lead))
         return _joined([lead, *chunks], [True, *keep])
     keep = []
@@ -203,14 +204,14 @@ def _own_definition(chunks: list[str], name: str) -> str:
     """The code of a response that defines the entry point itself, from its first helper to its last."""
     first = next(i for i, chunk in enumerate(chunks) if name in _bound(chunk))
     keep = [_is_statement(chunk) or bool(_bound(chunk)) for chunk in chunks[: first + 1]]
-    used = {name}.union(*(_symbols(chunk)[0] for chunk, kept in zip(chunks, keep, strict=False) if kept))
+    used = {name}.union(*(symbols(chunk)[0] for chunk, kept in zip(chunks, keep, strict=False) if kept))
     keep += _needed(chunks[first + 1 :], used, name, answered=_parses(chunks[first]))
     return _joined(["", *chunks], [True, *keep])
 
 
 def _needed(chunks: list[str], used: set[str], name: str, *, answered: bool) -> list[bool]:
-    """Which of the chunks after the answer it needs: what binds a used name, and what fills such a variable."""
-    facts = [(_tree(chunk), *_symbols(chunk)) for chunk in chunks]
+    """Which chunks after the answer it needs: what binds a name that it uses, and what fills a variable."""
+    facts = [(_tree(chunk), *symbols(chunk)) for chunk in chunks]
     keep = [False] * len(chunks)
     variables: set[str] = set()
     changed = True
@@ -271,7 +272,7 @@ def _root(node: ast.expr) -> str:
 
 
 def _is_statement(chunk: str) -> bool:
-    """Whether a chunk is code that an answer may contain: not prose, a demonstration, a check or a bare value."""
+    """Whether a chunk is code that an answer may contain: no prose, demonstration, check or bare value."""
     tree = _tree(chunk)
     if tree is None or not tree.body:
         return False
@@ -288,7 +289,7 @@ def _is_main_guard(statement: ast.stmt) -> bool:
 
 
 def _joined(pieces: list[str], keep: list[bool]) -> str:
-    """The kept pieces with their own spacing; what a dropped piece left (blank lines, comments above it) goes."""
+    """The kept pieces with their own spacing, without the blank lines and comments above a dropped one."""
     if all(keep):
         text = "".join(pieces)
         core = _without_tail(text)
@@ -313,17 +314,19 @@ def _without_tail(piece: str) -> str:
     return "\n".join(lines[:end]) if end else ""
 
 
-# --- fences, prompts and scripts ------------------------------------------------------------------------------
+# --- fences, prompts and scripts
 
 
 def _without_fence(response: str, prompt: str, name: str) -> str:
-    """The code of a response with fences; the response itself if there are none, or they are inside its strings."""
+    """The code of a response with fences; the response itself if it has none, or has them in a string."""
     fences = list(_fences(response))
     if not fences or _parses(prompt + response) or _parses(response):
         return response
     before = response[: fences[0].start()]
     if before[:1] in " \t" and _has_code(before) and _parses(prompt + before):
-        return before  # a continuation, with an example or an explanation in fences after it
+        return (
+            _without_tail(before) + "\n"
+        )  # a continuation, with an example or an explanation in fences after it
     blocks = _blocks(response, fences, name)
     defining = [code for _, code in blocks if any(name in _bound(chunk) for chunk in top_level_chunks(code))]
     if defining and name:
@@ -333,7 +336,7 @@ def _without_fence(response: str, prompt: str, name: str) -> str:
 
 
 def _fences(response: str) -> Iterator[re.Match[str]]:
-    """Fence lines; one that is indented like code counts only if it names Python (or closes one that does)."""
+    """Fence lines; one that is indented like code counts only if it names Python, or closes one that does."""
     deep = False
     for match in _FENCE.finditer(response):
         shallow = len(match.group(1).expandtabs(4)) <= 3
@@ -373,7 +376,7 @@ def _block(opened: re.Match[str], code: str) -> tuple[str, str]:
 
 
 def _context(prompt: str, name: str) -> str:
-    """The prompt's imports, helpers and constants, without the stub of the entry point and without docstrings."""
+    """The prompt's imports, helpers and constants, without the entry point's stub and without docstrings."""
     chunks = [
         chunk for chunk in top_level_chunks(prompt) if name not in _bound(chunk) and chunk[:1] not in "\"'"
     ]
@@ -393,7 +396,7 @@ def _script(response: str) -> str:
         if last[:3] not in ('"""', "'''") and not _looks_like_prose(last):
             continue
         if _has_code("".join(chunks[: end - 1])) and _parses(lead + "".join(chunks[: end - 1])):
-            return _joined([lead, *chunks[: end - 1]], [True] * end)
+            return _without_tail(lead + "".join(chunks[: end - 1])) + "\n"
     return "" if chunks and all(map(_looks_like_prose, chunks)) else response
 
 

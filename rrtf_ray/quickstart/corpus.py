@@ -23,7 +23,7 @@ MISREAD_RATE = 0.66
 SLIP_RATE = 0.10
 MAIN_BUG_SHARE = 0.85
 """Of an operation's mistakes, the share of its most common one; the rest is spread over the others."""
-UNTOUCHED_SHARE = 0.42
+UNTOUCHED_SHARE = 0.36
 """Share of the problems that hold no misread operation, which a perfect imitator of the corpus solves greedily."""
 
 

@@ -1,4 +1,4 @@
-"""What one program may use. Read by the supervisor (wall clock, output) and set in the candidate (the rest)."""
+"""What one program may use: the zygote keeps the time, the kernel the rest."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Limits:
         for name in ("wall_s", "cpu_s"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
-                raise InputError(f"{name}={value} is no limit of time; give a finite number of seconds above 0")
+                raise InputError(f"{name}={value} is no limit; give a finite number of seconds above 0")
         for name, least in (("memory_mb", MIN_MEMORY_MB), ("output_kb", 1), ("processes", 1)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
-                raise InputError(f"{name}={value!r} is too small or not a whole number; give at least {least}")
+                raise InputError(f"{name}={value!r} is no limit; give a whole number of at least {least}")

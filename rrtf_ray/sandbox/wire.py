@@ -1,8 +1,8 @@
 """Frames between the supervisor and the zygote: a length, then so many bytes.
 
-Requests travel to the zygote as `marshal` (they hold code objects that the supervisor has compiled; both sides
-are the same interpreter). Replies come back as JSON and raw bytes, because parts of them are written by the
-candidate and `marshal` must not read what cannot be trusted.
+Requests travel to the zygote as `marshal` (they hold code objects that the supervisor has compiled; both
+sides are the same interpreter). Replies come back as JSON and raw bytes, because parts of them are written
+by the candidate and `marshal` must not read what cannot be trusted.
 """
 
 from __future__ import annotations

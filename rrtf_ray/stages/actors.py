@@ -103,8 +103,6 @@ def sample_step(config: Config, model: str, seed: int, replay: Any = None) -> St
             ),
             "num_cpus": sample.cpus_per_engine,
             "num_gpus": sample.gpus_per_engine,
-            "max_restarts": 3,
-            "max_task_retries": 3,
         },
     )
 

@@ -142,7 +142,7 @@ def _run(
             rows_per_block=config.sample.rows_per_task,
             no_progress_s=config.cluster.resource_timeout_s,
         )
-        for part in plan:
+        for part in plan if len(done) < total else ():
             tally.add(part)
             shown.advance(part.rows, _counts(tally))
             _check_sandbox_errors(config, tally)

@@ -47,7 +47,7 @@ def load_replay(path: str, problems: RowStore[Problem], limit: int | None) -> di
 def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     data = read_bytes(path)
     text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         place = f"{path}:{number}"

@@ -27,7 +27,7 @@ class _PathBeneath(ctypes.Structure):
 
 
 def create_ruleset(readable: Sequence[str]) -> int:
-    """A file descriptor of rules that allow reading below `readable`, and nothing else. OSError if unavailable."""
+    """A descriptor of rules that allow reading below `readable` and no more. OSError if unavailable."""
     size = ctypes.c_size_t
     abi = kernel.syscall("landlock_create_ruleset", _NR_CREATE_RULESET, None, size(0),
                          ctypes.c_uint32(_CREATE_RULESET_VERSION))  # fmt: skip
@@ -40,8 +40,8 @@ def create_ruleset(readable: Sequence[str]) -> int:
             continue
         parent_fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
         rule = _PathBeneath(rights, parent_fd)
-        kernel.syscall("landlock_add_rule", _NR_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_RULE_PATH_BENEATH),
-                       ctypes.byref(rule), ctypes.c_uint32(0))  # fmt: skip
+        arguments = (ctypes.c_int(ruleset), ctypes.c_int(_RULE_PATH_BENEATH), ctypes.byref(rule))
+        kernel.syscall("landlock_add_rule", _NR_ADD_RULE, *arguments, ctypes.c_uint32(0))
         os.close(parent_fd)
     return ruleset
 

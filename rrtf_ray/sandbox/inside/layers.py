@@ -1,8 +1,8 @@
 """The layers of isolation: entered once by the zygote, completed by every candidate in `confine`.
 
-Every layer is tried, never assumed: containers and distributions switch off different ones. A layer that cannot
-be had is reported with the kernel's own words and the run goes on without it; the supervisor decides whether
-that will do. What all candidates can share (name spaces, mounts) is paid for once per zygote.
+Every layer is tried, never assumed: containers and distributions switch off different ones. A layer that
+cannot be had is reported with the kernel's own words and the run goes on without it; the supervisor decides
+whether that will do. What all candidates can share (name spaces, mounts) is paid for once per zygote.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _NAMESPACES = {
     "network_namespace": (kernel.CLONE_NEWNET, "CLONE_NEWNET"),
     "ipc_namespace": (kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS, "CLONE_NEWIPC"),
 }
+_NEED_USER_NAMESPACE = (*_NAMESPACES, "pid_namespace")
 
 
 class Layers:
@@ -41,6 +42,7 @@ class Layers:
         self._without = frozenset(without)
         self._is_root = os.getuid() == 0
         self._uid = _FIRST_UID + os.getpid() % _NUM_UIDS  # one per zygote: limits of processes count per user
+        self._own_users = False
         self._ruleset = -1
         self._filter: Filter | None = None
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
@@ -64,26 +66,19 @@ class Layers:
 
     def enter_namespaces(self) -> None:
         """The user and pid namespaces. Where there is a pid namespace, only its first process returns."""
-        needs_user_namespace = not self._is_root
-        if needs_user_namespace and self._without.issuperset({*_NAMESPACES, "pid_namespace"}):
-            needs_user_namespace = False
-        cause = ""
-        if needs_user_namespace:
+        if not self._is_root and not self._without.issuperset(_NEED_USER_NAMESPACE):
             try:
                 _enter_user_namespace()
+                self._own_users = True
             except OSError as error:
-                cause = f"user namespace: {error.strerror or error}"
-        self._bounds_processes = not cause and needs_user_namespace
-        for name in (*_NAMESPACES, "pid_namespace"):
-            if cause:
-                self.causes[name] = cause
-        if not cause and self._try(
+                reason = f"user namespace: {error.strerror or error}"
+                self.causes.update(dict.fromkeys(_NEED_USER_NAMESPACE, reason))
+        if "pid_namespace" not in self.causes and self._try(
             "pid_namespace", lambda: kernel.unshare(kernel.CLONE_NEWPID, "CLONE_NEWPID")
         ):
             _continue_as_first_process()
         if not self.holds("pid_namespace"):
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-        os.setsid()
 
     def enter(self) -> None:
         """Everything else that the candidates share."""
@@ -110,8 +105,13 @@ class Layers:
             raise OSError("seccomp: the kernel refuses the filter")
 
     def _check_user(self) -> None:
-        """Can the candidate's user still read the standard library? An import that fails is a false verdict."""
-        if self._is_root and _in_child(lambda: (self._drop_user(), os.listdir(os.path.dirname(os.__file__)))):
+        """Can the candidate's user read the standard library? An import that fails is a false verdict."""
+
+        def read_library() -> None:
+            self._drop_user()
+            os.listdir(os.path.dirname(os.__file__))
+
+        if self._is_root and _in_child(read_library):
             raise OSError(f"another user than root cannot read the interpreter in {sys.base_prefix}")
 
     def _drop_user(self) -> None:
@@ -121,7 +121,9 @@ class Layers:
 
     def renew_work_dir(self) -> None:
         """Throw away what a candidate has left behind."""
-        if self.holds("mount_namespace") and (os.listdir(WORK_DIR) or os.stat(WORK_DIR).st_mode & 0o777 != 0o777):
+        if not self.holds("mount_namespace"):
+            return
+        if os.listdir(WORK_DIR) or os.stat(WORK_DIR).st_mode & 0o777 != 0o777:
             kernel.unmount(WORK_DIR)
             _mount_work_dir()
 
@@ -164,7 +166,7 @@ class Layers:
         bound(resource.RLIMIT_FSIZE, int(limits["output_kb"]) << 10)
         bound(resource.RLIMIT_NOFILE, 256)
         bound(resource.RLIMIT_CORE, 0)
-        if self._is_root or self._bounds_processes:
+        if self._is_root or self._own_users:
             # Elsewhere the count would include every other process of the user.
             bound(resource.RLIMIT_NPROC, int(limits["processes"]))
 
@@ -244,7 +246,7 @@ def kill_descendants(proc: int, in_pid_namespace: bool) -> None:
     else:
         _kill_adopted(proc)
     with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, 0):
+        while os.waitpid(-1, 0 if in_pid_namespace else os.WNOHANG)[0]:
             pass
 
 

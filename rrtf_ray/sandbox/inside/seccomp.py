@@ -1,7 +1,8 @@
 """The system calls that a candidate may not make (raw BPF, no library).
 
-A deny list: the interpreter's own needs vary with its version and the C library, so that an allow list would
-turn an upgrade into false verdicts. What is denied answers "Operation not permitted", and the program lives on.
+A deny list: the interpreter's own needs vary with its version and the C library, so that an allow list
+would turn an upgrade into false verdicts. What is denied answers "Operation not permitted", and the program
+lives on.
 """
 
 from __future__ import annotations
@@ -78,7 +79,13 @@ def _assemble(column: int) -> bytes:
         (_PRLIMIT[column], _instruction(_JUMP_EQ, 0, 1, 0)),
     ]
     for number, test in conditional:
-        out += [_instruction(_JUMP_EQ, number, 0, 4), _instruction(_LOAD, _OFFSET_ARGUMENT), test, deny, allow]
+        out += [
+            _instruction(_JUMP_EQ, number, 0, 4),
+            _instruction(_LOAD, _OFFSET_ARGUMENT),
+            test,
+            deny,
+            allow,
+        ]
     for numbers in _DENIED.values():
         if numbers[column] >= 0:
             out += [_instruction(_JUMP_EQ, numbers[column], 0, 1), deny]

@@ -1,8 +1,8 @@
 """The warm parent of all candidates: one fork per program, watched until it ends.
 
-Started with exec by the supervisor, so that it shares no memory with it; talks to it over one socket, and ends
-when that closes. It is the first process of its pid namespace, so that its own end is everybody's end. It is
-single-threaded, holds no secrets, and never runs a line of a candidate's code itself.
+Started with exec by the supervisor, so that it shares no memory with it; talks to it over one socket, and
+ends when that closes. It is the first process of its pid namespace, so that its own end is everybody's end.
+It is single-threaded, holds no secrets, and never runs a line of a candidate's code itself.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from rrtf_ray.sandbox import wire
 from rrtf_ray.sandbox.inside import candidate, layers
 from rrtf_ray.sandbox.inside.layers import Layers
 
-_PRELOADED = (
-    "__future__ abc argparse array ast base64 bisect calendar cmath codecs collections collections.abc contextlib "
-    "copy copyreg dataclasses datetime decimal enum fractions functools hashlib heapq hmac html inspect io "
-    "itertools json keyword linecache locale math numbers operator pathlib pickle pprint queue random re reprlib "
-    "secrets shlex shutil statistics string struct tempfile textwrap threading time timeit traceback types typing "
-    "unicodedata unittest urllib.parse uuid warnings weakref zlib"
-).split()
+_PRELOADED = """
+    __future__ abc array ast base64 bisect calendar cmath codecs collections collections.abc contextlib
+    copy copyreg dataclasses datetime decimal enum fractions functools hashlib heapq hmac html inspect
+    io itertools json keyword linecache locale math numbers operator pathlib pickle pprint queue random
+    re reprlib secrets shutil statistics string struct tempfile textwrap threading time timeit traceback
+    types typing unicodedata uuid warnings weakref zlib
+"""
 _WARM_UP = "def f(x: list[int]) -> int:\n    return sum(y * y for y in x if y > 0) + len({1: 'a'}[1])\n"
 _MAX_MESSAGE = 1 << 20
 _PIPE_SIZE = 1 << 16
@@ -55,7 +55,7 @@ def main(control_fd: int) -> NoReturn:
 
 
 def _warm_up() -> None:
-    for name in _PRELOADED:
+    for name in _PRELOADED.split():
         importlib.import_module(name)
     compile(_WARM_UP, "<program>", "exec", dont_inherit=True)
     os.environ.clear()
@@ -104,6 +104,7 @@ class _Zygote:
             message = _read_pipe(result)
             output = os.pread(stdout, (int(self._limits["output_kb"]) << 10) + 1, 0) if script else b""
         finally:
+            layers.kill_descendants(self._layers.proc, self._layers.holds("pid_namespace"))
             for fd in fds:
                 os.close(fd)
             self._layers.renew_work_dir()
@@ -149,13 +150,12 @@ class _Zygote:
         os.close(pidfd)
         _, status, usage = os.wait4(pid, 0)
         wall = time.monotonic() - started
-        layers.kill_descendants(self._layers.proc, self._layers.holds("pid_namespace"))
         cpu = usage.ru_utime + usage.ru_stime
         return {"status": status, "limit": limit, "starved": starved, "wall_s": wall, "cpu_s": cpu,
                 "peak_kb": usage.ru_maxrss}  # fmt: skip
 
     def _was_starved(self, pidfd: int, cpu_s: float, wall_s: float) -> bool:
-        """Did it wait for a processor rather than sleep? The kernel counts the time spent ready but not run."""
+        """Did it wait for a processor rather than sleep? The kernel counts the time spent ready to run."""
         try:
             host_pid = _read_proc(self._layers.proc, f"self/fdinfo/{pidfd}").partition("Pid:")[2].split()[0]
             waited_s = int(_read_proc(self._layers.proc, f"{host_pid}/schedstat").split()[1]) / 1e9

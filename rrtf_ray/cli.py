@@ -1,0 +1,146 @@
+"""`rrtf`: parse and validate first, import the heavy stages later.
+
+Exit codes: 0 done, 1 a failure while running, 2 an input that cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rrtf_ray import __version__
+from rrtf_ray.errors import RRTFError
+
+if TYPE_CHECKING:
+    from rrtf_ray.config import Config
+
+_STAGES = {
+    "sample": "sample candidates for every problem (round-NN/samples)",
+    "execute": "run sampled candidates against the tests (round-NN/groups)",
+    "rank": "rank executed candidates (round-NN/rankings)",
+    "train": "fine-tune on the rankings by RRTF (round-NN/checkpoint)",
+    "evaluate": "pass@k of the newest model of the round on the held-out problems",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    top = argparse.ArgumentParser(
+        prog="rrtf",
+        description="Make a code model better by RRTF: sample programs, test them, rank them, train on the ranking.",
+        epilog="Every run can be started again with the same command and continues where it stopped.",
+    )
+    top.add_argument("--version", action="version", version=f"rrtf {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _stage_parser(commands.add_parser("run", help="the whole loop, all rounds", description="The whole loop."))
+    for name, text in _STAGES.items():
+        stage = commands.add_parser(name, help=text, description=f"One stage: {text}.")
+        _stage_parser(stage)
+        stage.add_argument("--round", type=int, default=1, metavar="N", help="which round of the run (default 1)")
+    problems = commands.add_parser("problems", help="import or check problem sets")
+    _problems_parser(problems)
+    commands.add_parser("doctor", help="what this machine can do, and the remedy for what it cannot")
+    return top
+
+
+def _stage_parser(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument("--config", metavar="FILE", help="YAML file; see jobs/configs (default: all defaults)")
+    stage.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings that win over the file")
+
+
+def _problems_parser(problems: argparse.ArgumentParser) -> None:
+    actions = problems.add_subparsers(dest="action", required=True, metavar="ACTION")
+    load = actions.add_parser("import", help="turn a public problem file into a data set of this project")
+    load.add_argument("--format", required=True, help="humaneval, mbpp, mbpp-challenge, evalplus, leetcode, stdio or parquet")
+    load.add_argument("--input", required=True, help="a file (gz too), a URI, or a Hugging Face data set id")
+    load.add_argument("--output", required=True, help="the directory or URI to write")
+    load.add_argument("--split", choices=("train", "held_out"), help="put all problems into this split")
+    check = actions.add_parser("check", help="run every reference solution against its own tests")
+    check.add_argument("directory", help="what `problems import` wrote")
+    check.add_argument("--limit", type=int, metavar="N", help="only the first N problems")
+    check.add_argument("--cpu-s", type=float, default=10.0, help="limit of CPU time a reference, in seconds (default 10)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    args = parser().parse_args(arguments)
+    try:
+        return _dispatch(args)
+    except RRTFError as error:
+        print(f"rrtf: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("rrtf: interrupted; start the same command again to continue", file=sys.stderr)
+        return 130
+
+
+def _dispatch(args: argparse.Namespace) -> int:
+    if args.command == "doctor":
+        from rrtf_ray.doctor import doctor
+
+        return doctor()
+    if args.command == "problems":
+        return _problems(args)
+    from rrtf_ray.config import load_config
+
+    from rrtf_ray.errors import InputError
+
+    config = load_config(args.config, args.overrides)
+    if args.command != "run" and args.round < 1:
+        raise InputError(f"--round {args.round} is not a round; rounds count from 1")
+    with _logging(config):
+        from rrtf_ray.stages.pipeline import run_all, run_stage
+
+        if args.command == "run":
+            run_all(config)
+        else:
+            run_stage(args.command, config, args.round)
+    return 0
+
+
+def _problems(args: argparse.Namespace) -> int:
+    from rrtf_ray import problems
+
+    if args.action == "import":
+        from rrtf_ray.records import Split
+
+        found = problems.load(args.format, args.input, split=Split(args.split) if args.split else None)
+        manifest = problems.write_problems(found, args.output, format_name=args.format, source=os.path.basename(args.input))
+        print(f"{manifest['num_problems']} problems written to {args.output}")
+        return 0
+    from rrtf_ray.problems.check import check_directory
+
+    return check_directory(args.directory, limit=args.limit, cpu_s=args.cpu_s)
+
+
+@contextlib.contextmanager
+def _logging(config: Config) -> Iterator[None]:
+    """What libraries have to say goes to run_dir/logs/driver.log; the terminal is for our own lines."""
+    from rrtf_ray.artifacts import is_local, join, make_dir, resolve
+    from rrtf_ray.progress import only_our_lines
+
+    if not is_local(config.run_dir):
+        logging.getLogger().setLevel(logging.ERROR)
+        yield
+        return
+    logs = join(config.run_dir, "logs")
+    make_dir(logs)
+    handler = logging.StreamHandler()  # standard error, which is the log file from here on
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        with only_our_lines(resolve(join(logs, "driver.log"))[1]):
+            yield
+    finally:
+        root.removeHandler(handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""From executed groups to an Evaluation: pass@k per draw, with what was left out always shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rrtf_ray.config import Draw
+from rrtf_ray.core.metrics import Estimate, mean_pass_at_k
+from rrtf_ray.records import Group, Outcome, Source
+
+
+@dataclass(frozen=True, slots=True)
+class DrawResult:
+    """pass@k of one draw. per_problem: share of passing candidates by problem id, for paired comparisons."""
+
+    temperature: float | None
+    top_p: float | None
+    num_problems: int
+    num_candidates: int
+    num_errors: int
+    pass_at_k: dict[int, Estimate]
+    per_problem: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a model is worth on a set of problems. num_errors counts candidates that the machinery failed on."""
+
+    model: str
+    num_problems: int
+    outcomes: dict[str, int]
+    num_errors: int
+    draws: tuple[DrawResult, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        plain = asdict(self)
+        for draw, result in zip(plain["draws"], self.draws, strict=True):
+            draw["pass_at_k"] = {str(k): e.as_dict() for k, e in result.pass_at_k.items()}
+        return plain
+
+
+def evaluate_groups(groups: Iterable[Group], model: str, draws: Sequence[Draw] | None, ks: Sequence[int]) -> Evaluation:
+    """Count the students' verdicts. draws: as sampled, in order; None takes all candidates as one draw.
+
+    A problem of which no candidate could be judged is left out of that draw (see num_errors and num_problems).
+    """
+    outcomes: Counter[str] = Counter()
+    counts: list[dict[str, tuple[int, int]]] = [{} for _ in draws or [None]]
+    candidates, errors = [0] * len(counts), [0] * len(counts)
+    num_problems = 0
+    for group in groups:
+        num_problems += 1
+        students = [c for c in group.candidates if c.source is Source.STUDENT]
+        start = 0
+        for index, draw in enumerate(draws or [None]):
+            part = students[start : start + draw.n] if draw else students
+            start += len(part)
+            found = [c.verdict.outcome for c in part if c.verdict]
+            outcomes.update(o.value for o in found)
+            judged = [o for o in found if o is not Outcome.SANDBOX_ERROR]
+            candidates[index] += len(found)
+            errors[index] += len(found) - len(judged)
+            if judged:
+                counts[index][group.problem.id] = (len(judged), sum(o is Outcome.PASSED for o in judged))
+    results = tuple(
+        DrawResult(
+            temperature=draw.temperature if draw else None,
+            top_p=draw.top_p if draw else None,
+            num_problems=len(counts[i]),
+            num_candidates=candidates[i],
+            num_errors=errors[i],
+            pass_at_k=_estimates(list(counts[i].values()), ks),
+            per_problem={id_: passed / n for id_, (n, passed) in counts[i].items()},
+        )
+        for i, draw in enumerate(draws or [None])
+    )
+    return Evaluation(model, num_problems, dict(outcomes), sum(errors), results)
+
+
+def _estimates(counts: list[tuple[int, int]], ks: Sequence[int]) -> dict[int, Estimate]:
+    """pass@k for each k that every problem has enough candidates for."""
+    smallest = min((n for n, _ in counts), default=0)
+    return {k: mean_pass_at_k(counts, k) for k in ks if k <= smallest}

@@ -1,0 +1,91 @@
+"""Public problem formats, and our own, as `Problem` records.
+
+In: a format's name and a source (a path, a URI, or a data set of the Hugging Face Hub). Out: validated
+problems, one by one. `write_problems` and `read_problems` keep them as our own data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+
+from rrtf_ray.errors import DataError
+from rrtf_ray.problems import dataset, evalplus, humaneval, leetcode, mbpp, stdio
+from rrtf_ray.problems.dataset import read_manifest, read_problems, write_problems
+from rrtf_ray.problems.python_source import check_reference
+from rrtf_ray.problems.source import Row, read_rows
+from rrtf_ray.records import Problem, Split
+
+__all__ = ["FORMATS", "Format", "load", "read_manifest", "read_problems", "write_problems"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format: the fields that tell it, and how its rows become problems."""
+
+    fields: tuple[str, ...]
+    convert: Callable[[Iterator[Row]], Iterator[tuple[Row, Problem]]]
+    about: str
+
+
+FORMATS: dict[str, Format] = {
+    # In the order in which a file's format is guessed: the more particular fields first.
+    "evalplus": Format(evalplus.FIELDS, evalplus.convert, "HumanEval+ and MBPP+ of EvalPlus"),
+    "leetcode": Format(leetcode.FIELDS, leetcode.convert, "LeetCodeDataset"),
+    "stdio": Format(stdio.FIELDS, stdio.convert, "programs with standard input and output"),
+    "humaneval": Format(humaneval.FIELDS, humaneval.convert, "HumanEval and data sets in its form"),
+    "mbpp": Format(mbpp.FIELDS, mbpp.convert, "MBPP as Google publishes it"),
+    "mbpp-challenge": Format(
+        mbpp.FIELDS, partial(mbpp.convert, challenge_tests=True), "MBPP with challenge tests"
+    ),
+    "parquet": Format(dataset.FIELDS, lambda rows: iter(()), "a data set that `write_problems` wrote"),
+}
+
+
+def load(format: str, source: str, *, split: Split | None = None) -> Iterator[Problem]:
+    """The problems of `source`, in its order. Memory: one problem and all ids.
+
+    format: a name of FORMATS. split: put all problems there; None leaves it to the format.
+
+    Raises:
+        DataError: unknown format, or a source or row that cannot be used; the text names file and line.
+    """
+    if format not in FORMATS:
+        raise DataError(f"unknown problem format {format!r}; valid are {', '.join(FORMATS)}")
+    places: dict[str, str] = {}
+    for row, problem in _converted(format, source):
+        if problem.id in places:
+            raise row.error(
+                f"the id {problem.id!r} is already used at {places[problem.id]}; rename or remove one"
+            )
+        places[problem.id] = row.place
+        check_reference(row, problem)
+        yield problem if split is None else replace(problem, split=split)
+
+
+def _converted(format: str, source: str) -> Iterator[tuple[Row, Problem]]:
+    if format == "parquet":
+        yield from dataset.read_rows_of(source)
+        return
+    rows = read_rows(source)
+    first = next(rows)
+    _check_format(format, first)
+    try:
+        yield from FORMATS[format].convert(chain([first], rows))
+    except DataError as error:
+        # Errors of the record itself know the problem's id but not its file.
+        raise error if source in str(error) else DataError(f"{source}: {error}") from error
+
+
+def _check_format(format: str, row: Row) -> None:
+    """Raise DataError if the first row lacks the format's fields, naming the format that it looks like."""
+    missing = [name for name in FORMATS[format].fields if name not in row.fields]
+    if not missing:
+        return
+    guess = next((n for n, f in FORMATS.items() if all(name in row.fields for name in f.fields)), None)
+    hint = (
+        f"it looks like the format {guess!r}" if guess else f"it has {', '.join(row.fields) or 'no fields'}"
+    )
+    raise row.error(f"the format {format!r} needs the field {', '.join(map(repr, missing))}; {hint}")

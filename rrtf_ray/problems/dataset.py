@@ -1,0 +1,122 @@
+"""Our own data set: a folder of Parquet parts with the schema of `Problem`, and a manifest written last.
+
+part-00000.parquet ...   at most 1000 problems each
+manifest.json            format, source, number and sha256 of the rows, version: present = complete
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rrtf_ray import artifacts
+from rrtf_ray.errors import DataError
+from rrtf_ray.problems.source import Row
+from rrtf_ray.records import Problem
+from rrtf_ray.schemas import from_row, schema_of, to_row
+
+ROWS_PER_PART = 1000
+FIELDS = ("id", "prompt", "kind", "entry_point", "tests")
+
+
+def write_problems(
+    problems: Iterable[Problem], dir_uri: str, *, format_name: str = "parquet", source: str = ""
+) -> dict[str, Any]:
+    """Write the data set and return its manifest; a data set that is there already is replaced.
+
+    Raises:
+        DataError: there are no problems, or two of them have the same id.
+    """
+    digest, seen, num_rows, num_parts = hashlib.sha256(), set[str](), 0, 0
+    rest = iter(problems)
+    # Readers refuse a folder without a manifest, so a half-replaced data set is never taken for whole.
+    artifacts.remove(artifacts.join(dir_uri, artifacts.MANIFEST))
+    while chunk := list(islice(rest, ROWS_PER_PART)):
+        rows = [to_row(problem) for problem in chunk]
+        for row in rows:
+            if row["id"] in seen:
+                raise DataError(f"two problems have the id {row['id']!r}; rename one of them")
+            seen.add(row["id"])
+            digest.update(json.dumps(row, sort_keys=True, ensure_ascii=True).encode() + b"\n")
+        table = pa.Table.from_pylist(rows, schema=schema_of(Problem))
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        artifacts.write_bytes(
+            artifacts.join(dir_uri, f"part-{num_parts:05d}.parquet"), sink.getvalue().to_pybytes()
+        )
+        num_rows, num_parts = num_rows + len(rows), num_parts + 1
+    if not num_rows:
+        raise DataError(f"there are no problems to write to {dir_uri}; check the source {source!r}")
+    _remove_parts_from(dir_uri, num_parts)
+    manifest = {
+        "format": format_name,
+        "source": source,
+        "num_problems": num_rows,
+        "num_parts": num_parts,
+        "sha256": digest.hexdigest(),
+        "version": metadata.version("rrtf-ray"),
+    }
+    artifacts.write_json(artifacts.join(dir_uri, artifacts.MANIFEST), manifest)
+    return manifest
+
+
+def read_manifest(dir_uri: str) -> dict[str, Any]:
+    """The manifest of a data set; raises DataError if there is none."""
+    place = artifacts.join(dir_uri, artifacts.MANIFEST)
+    if not artifacts.exists(place):
+        raise DataError(
+            f"{dir_uri} holds no complete problem data set (no {artifacts.MANIFEST}); "
+            "write it with `rrtf problems import`, or check the path"
+        )
+    try:
+        return dict(artifacts.read_json(place))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{place}: malformed JSON ({error}); import the problems again") from error
+
+
+def read_problems(dir_uri: str) -> Iterator[Problem]:
+    """The problems of a data set, in the order in which they were written. Memory: one part.
+
+    Raises:
+        DataError: the data set is not complete, or a row of it is not a problem.
+    """
+    for _, problem in read_rows_of(dir_uri):
+        yield problem
+
+
+def read_rows_of(dir_uri: str) -> Iterator[tuple[Row, Problem]]:
+    """As `read_problems`, with each problem's place; a single Parquet file is accepted too (no manifest)."""
+    if dir_uri.endswith(".parquet"):
+        places = [dir_uri]
+    else:
+        num_parts = read_manifest(dir_uri).get("num_parts", 0)
+        places = [artifacts.join(dir_uri, f"part-{i:05d}.parquet") for i in range(num_parts)]
+    for place in places:
+        for number, fields in enumerate(_table(place).to_pylist(), 1):
+            row = Row(f"{place}:row {number}", fields)
+            try:
+                yield row, from_row(Problem, fields)
+            except DataError as error:
+                raise row.error(str(error)) from error
+
+
+def _table(place: str) -> pa.Table:
+    filesystem, path = artifacts.resolve(place)
+    try:
+        return pq.read_table(path, filesystem=filesystem)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{place}: cannot be read as Parquet ({error}); import the problems again") from error
+
+
+def _remove_parts_from(dir_uri: str, first: int) -> None:
+    """Remove the parts of an earlier, longer data set in the same folder."""
+    while artifacts.exists(place := artifacts.join(dir_uri, f"part-{first:05d}.parquet")):
+        artifacts.remove(place)
+        first += 1

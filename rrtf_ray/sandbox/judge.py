@@ -1,0 +1,186 @@
+"""What a candidate left behind -> a verdict. Pure, and trusts no byte of the message."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rrtf_ray.records import Outcome, TestStatus, Verdict
+
+MAX_DETAIL = 300
+_LETTERS = {"p": TestStatus.PASSED, "f": TestStatus.FAILED, "e": TestStatus.ERROR}
+_FLOAT_TOL = 1e-6
+_FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|nan)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One run of a candidate, as the zygote saw it.
+
+    status: the wait status. limit: `cpu`, `wall` or empty. starved: it waited for a processor all the while.
+    message, output: what the candidate wrote to the result pipe and to standard output.
+    kills_itself: whether a candidate could send itself a signal (no seccomp layer).
+    """
+
+    status: int
+    limit: str
+    starved: bool
+    wall_s: float
+    cpu_s: float
+    peak_kb: int
+    message: bytes
+    output: bytes
+    kills_itself: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The records of a message: statuses, the first failure's text, and the other letters."""
+
+    statuses: tuple[TestStatus, ...]
+    text: str
+    flags: frozenset[str]
+
+
+class MachineryFault(Exception):
+    """The run says nothing about the program."""
+
+
+def read_message(message: bytes, nonce: str) -> Records | None:
+    """None for a message that the runner cannot have written."""
+    statuses: list[TestStatus] = []
+    flags: set[str] = set()
+    text = ""
+    for line in message.decode(errors="replace").splitlines():
+        head, _, rest = line.partition(" ")
+        letter, _, tail = rest.partition(" ")
+        if head != nonce or "." in flags:
+            return None
+        if letter == "!":
+            raise MachineryFault(f"a candidate's process could not be confined: {tail}")
+        if letter in _LETTERS:
+            statuses.append(_LETTERS[letter])
+        elif letter == "d":
+            text = text or _printable(tail)
+        elif letter in ("m", "x", "."):
+            flags.add(letter)
+        else:
+            return None
+    return Records(tuple(statuses), text, frozenset(flags))
+
+
+def judge_function(report: Report, nonce: str, labels: Sequence[str]) -> Verdict:
+    records = read_message(report.message, nonce)
+    num = len(labels)
+    if records is None or len(records.statuses) > num:
+        detail = "the program wrote into the channel of its results"
+        return _verdict(report, Outcome.RUNTIME_ERROR, (), num, detail)
+    done, text, flags = records.statuses, records.text, records.flags
+    if stopped := _stopped(report, records):
+        outcome, stopped_detail = stopped
+        status = TestStatus.TIMEOUT if outcome is Outcome.TIMEOUT else TestStatus.ERROR
+        return _verdict(report, outcome, (*done, status)[:num], num, stopped_detail)
+    if "x" in flags:
+        return _verdict(report, Outcome.COMPILE_ERROR, (), num, text)
+    if "." not in flags:
+        detail = f"it ended before its tests were over ({ending(report.status)})"
+        return _verdict(report, Outcome.RUNTIME_ERROR, (*done, TestStatus.ERROR)[:num], num, detail)
+    first = next((i for i, status in enumerate(done) if status is not TestStatus.PASSED), None)
+    if first is not None:
+        label = f": {labels[first]}" if done[first] is TestStatus.FAILED else ""
+        text = f"test {first + 1}: {text}{label}"
+    return _verdict(report, _outcome(done, num), done, num, text)
+
+
+def judge_script(report: Report, nonce: str, expected: str) -> tuple[Outcome, TestStatus, str]:
+    """The result of one STDIO test; Outcome.PASSED and FAILED stand for this test only."""
+    records = read_message(report.message, nonce) or Records((), "", frozenset())
+    if stopped := _stopped(report, records):
+        status = TestStatus.TIMEOUT if stopped[0] is Outcome.TIMEOUT else TestStatus.ERROR
+        return stopped[0], status, stopped[1]
+    if "x" in records.flags:
+        return Outcome.COMPILE_ERROR, TestStatus.NOT_RUN, records.text
+    if os.waitstatus_to_exitcode(report.status) != 0:
+        return Outcome.RUNTIME_ERROR, TestStatus.ERROR, records.text or ending(report.status)
+    difference = compare_output(report.output.decode(errors="replace"), expected)
+    if difference:
+        return Outcome.FAILED, TestStatus.FAILED, difference
+    return Outcome.PASSED, TestStatus.PASSED, ""
+
+
+def judge_scripts(results: Sequence[tuple[Outcome, TestStatus, str]], num: int, seconds: float) -> Verdict:
+    """The tests of one STDIO program; a compile error or a limit was the last to run."""
+    statuses = tuple(status for _, status, _ in results)
+    last, _, detail = results[-1]
+    final = last in (Outcome.TIMEOUT, Outcome.OUT_OF_MEMORY, Outcome.COMPILE_ERROR)
+    failing = (i for i, status in enumerate(statuses) if status is not TestStatus.PASSED)
+    if last is not Outcome.COMPILE_ERROR and (first := next(failing, None)) is not None:
+        detail = f"test {first + 1}: {results[first][2]}"
+    padded = statuses + (TestStatus.NOT_RUN,) * (num - len(statuses))
+    return Verdict(last if final else _outcome(statuses, num), padded, seconds, detail[:MAX_DETAIL])
+
+
+def _stopped(report: Report, records: Records) -> tuple[Outcome, str] | None:
+    """Did a limit end it?"""
+    if report.limit or _exit_signal(report.status) == signal.SIGXCPU:
+        spent = f"{report.cpu_s:.1f} s of processor time, {report.wall_s:.1f} s by the clock"
+        return Outcome.TIMEOUT, f"stopped at its {report.limit or 'cpu'} limit ({spent})"
+    if "m" in records.flags:
+        return Outcome.OUT_OF_MEMORY, f"MemoryError at its memory limit (peak {report.peak_kb // 1024} MiB)"
+    if _exit_signal(report.status) == signal.SIGKILL and "." not in records.flags:
+        if not report.kills_itself:
+            raise MachineryFault("a candidate's process was killed from outside, perhaps for lack of memory")
+        return Outcome.OUT_OF_MEMORY, "killed, perhaps for lack of memory"
+    return None
+
+
+def _outcome(statuses: Sequence[TestStatus], num: int) -> Outcome:
+    if len(statuses) == num and all(status is TestStatus.PASSED for status in statuses):
+        return Outcome.PASSED
+    if any(status in (TestStatus.PASSED, TestStatus.FAILED) for status in statuses):
+        return Outcome.FAILED
+    return Outcome.RUNTIME_ERROR
+
+
+def _verdict(report: Report, outcome: Outcome, done: Sequence[TestStatus], num: int, detail: str) -> Verdict:
+    padded = (*done, *[TestStatus.NOT_RUN] * (num - len(done)))
+    return Verdict(outcome, padded, report.wall_s, detail[:MAX_DETAIL])
+
+
+def _exit_signal(status: int) -> int:
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def ending(status: int) -> str:
+    if number := _exit_signal(status):
+        return f"killed by {signal.Signals(number).name}"
+    return f"exit status {os.waitstatus_to_exitcode(status)}"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def compare_output(output: str, expected: str) -> str:
+    """Token by token, with rounding where a float is expected. The first difference, or empty."""
+    got, wanted = output.split(), expected.split()
+    for i, token in enumerate(wanted):
+        if i >= len(got):
+            return f"the output ends after {len(got)} of {len(wanted)} tokens"
+        if not _same_token(got[i], token):
+            return f"token {i + 1} is {_printable(got[i][:60])!r}, expected {token[:60]!r}"
+    if len(got) > len(wanted):
+        return f"{len(got)} tokens of output, expected {len(wanted)}"
+    return ""
+
+
+def _same_token(got: str, wanted: str) -> bool:
+    if got == wanted:
+        return True
+    if wanted.lstrip("+-").isdigit() or not (_FLOAT.fullmatch(wanted) and _FLOAT.fullmatch(got)):
+        return False
+    return math.isclose(float(got), float(wanted), rel_tol=_FLOAT_TOL, abs_tol=_FLOAT_TOL)

