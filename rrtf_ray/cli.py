@@ -113,9 +113,25 @@ def _problems(args: argparse.Namespace) -> int:
         manifest = problems.write_problems(found, args.output, format_name=args.format, source=os.path.basename(args.input))
         print(f"{manifest['num_problems']} problems written to {args.output}")
         return 0
-    from rrtf_ray.problems.check import check_directory
+    return _check(args)
 
-    return check_directory(args.directory, limit=args.limit, cpu_s=args.cpu_s)
+
+def _check(args: argparse.Namespace) -> int:
+    from itertools import islice
+
+    from rrtf_ray.problems import read_manifest, read_problems
+    from rrtf_ray.problems.check import CheckReport, check_references
+    from rrtf_ray.progress import bar
+    from rrtf_ray.sandbox import Limits, Sandbox
+
+    report = CheckReport()
+    total = min(read_manifest(args.directory)["num_problems"], args.limit or sys.maxsize)
+    limits = Limits(wall_s=4 * args.cpu_s, cpu_s=args.cpu_s)
+    with Sandbox(limits) as sandbox, bar("check", total) as shown:
+        for _ in check_references(islice(read_problems(args.directory), total), sandbox, report):
+            shown.advance(1)
+    print(report)
+    return 1 if report.failures else 0
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ import ast
 import builtins
 import re
 import symtable
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -38,6 +39,9 @@ _DEFINES = re.compile(r"(?:async\s+def|def|class)\s+(\w+)\s*[(:]|(\w+)(?:\s*:[^=
 _FENCE = re.compile(r"^([ \t]*)(?:```+|~~~+)[ \t]*([\w+#.-]*)[^\n`]*$", re.MULTILINE)
 _PYTHON = frozenset({"python", "py", "python3", "python2", "ipython", "pycon"})
 _BUILTINS = frozenset(dir(builtins))
+
+# Python warns of a model's invalid escapes once per parse; this names our sources only, and needs no lock.
+warnings.filterwarnings("ignore", module=r"<response>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,7 @@ def _parses(source: str) -> bool:
 
 def _tree(source: str) -> ast.Module | None:
     try:
-        return ast.parse(source)
+        return ast.parse(source, "<response>")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

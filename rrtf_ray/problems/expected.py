@@ -164,10 +164,11 @@ class Answer:
     reason: str = ""
 
 
-def expected_values(jobs: Iterable[Job]) -> Iterator[tuple[list[Answer], str]]:
-    """For each job the answers to its inputs, in order, and an error text (empty if it ran to its end).
+def expected_values(jobs: Iterable[Job], hash_seed: int = 0) -> Iterator[tuple[list[Answer], str]]:
+    """For each job the answers to its inputs, in order, and an error text; empty if it ran to its end.
 
-    A job that ends early (its limit, an exception of the module) has fewer answers than inputs.
+    A job that ends early (its limit, an exception of the module) has fewer answers than inputs. Two hash
+    seeds tell the values that depend on the order of a set.
     """
     worker = subprocess.Popen(
         [sys.executable, "-I", "-c", _WORKER],
@@ -175,7 +176,7 @@ def expected_values(jobs: Iterable[Job]) -> Iterator[tuple[list[Answer], str]]:
         stdout=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        env={"PATH": os.defpath, "PYTHONHASHSEED": "0"},
+        env={"PATH": os.defpath, "PYTHONHASHSEED": str(hash_seed)},
         start_new_session=True,
     )
     assert worker.stdin is not None

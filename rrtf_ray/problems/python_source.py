@@ -39,7 +39,7 @@ def docstring(text: str) -> str:
 def parsed(row: Row, name: str, source: str) -> ast.Module:
     """The syntax tree of a field; raises DataError with the place and the syntax error."""
     try:
-        return ast.parse(source)
+        return ast.parse(source, "<response>")
     except (SyntaxError, ValueError) as error:
         raise row.error(
             f"the field {name!r} is not valid Python ({error}): {_first_line(source)!r}"
@@ -77,7 +77,7 @@ def fitted_body(prompt: str, body: str) -> str:
 
 def _compiles(source: str) -> bool:
     try:
-        compile(source, "<reference>", "exec", dont_inherit=True)
+        compile(source, "<response>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return False
     return True
@@ -123,7 +123,7 @@ def check_reference(row: Row, problem: Problem) -> None:
             f"the reference of problem {problem.id!r} holds no code: {_first_line(problem.reference)!r}"
         )
     try:
-        compile(program, f"<reference of {problem.id}>", "exec", dont_inherit=True)
+        compile(program, "<response>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         raise DataError(
             f"{row.place}: the reference of problem {problem.id!r} is not valid Python ({error}); "

@@ -1,8 +1,8 @@
 """Draw chains of operations and write each as a function: its docstring, its body, its wrong bodies.
 
-A composition is two or three steps, of which only the last may be a fold. The space of compositions is cut by a
-hash of the content into three shares (train, held out, and the student's pre-training corpus), so that no two of
-them can ever share a composition, whatever seeds and counts they are drawn with.
+A composition is two or three steps, of which only the last may be a fold. The space of compositions is cut by
+a hash of the content into three shares (train, held out, and the student's pre-training corpus), so that no
+two of them can ever share a composition, whatever seeds and counts they are drawn with.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from rrtf_ray.quickstart.operations import FOLDS, LIST_OPERATIONS, OPERATIONS, Operation
 
@@ -120,7 +121,7 @@ def _draw(rng: random.Random) -> Composition:
     names = [rng.choice(_LIST_NAMES) for _ in range(num_list_steps)]
     names.append(rng.choice(_FOLD_NAMES) if rng.random() < 0.7 else rng.choice(_LIST_NAMES))
     # The same operation twice in a row reads oddly and is mostly one operation with another constant.
-    if any(a == b for a, b in zip(names, names[1:], strict=False)):
+    if any(a == b for a, b in pairwise(names)):
         return _draw(rng)
     return Composition(tuple(Step(name, rng.choice(OPERATIONS[name].constants or (0,))) for name in names))
 

@@ -1,11 +1,12 @@
 """The student's pre-training corpus: functions as people write them, mistakes included.
 
-Every operation has a rate at which its authors get it wrong. The seed decides which operations are mostly misread
-and which rarely are. That, and not the moment at which training stops, decides how often the student is right: it
-learns the operations at the corpus's odds, so that its samples hold right and wrong programs for one problem.
+Every operation has a rate at which its authors get it wrong. The seed decides which operations are mostly
+misread and which rarely are. That, and not the moment at which training stops, decides how often the student
+is right: it learns the operations at the corpus's odds, so that its samples hold right and wrong programs for
+one problem.
 
-A part of the documents is in StarCoder's fill-in-the-middle form, so that the served model can complete inside
-a function.
+A part of the documents is in StarCoder's fill-in-the-middle form, so that the served model can complete
+inside a function.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SLIP_RATE = 0.10
 MAIN_BUG_SHARE = 0.85
 """Of an operation's mistakes, the share of its most common one; the rest is spread over the others."""
 UNTOUCHED_SHARE = 0.36
-"""Share of the problems that hold no misread operation, which a perfect imitator of the corpus solves greedily."""
+"""Share of the problems without a misread operation: what a perfect imitator solves greedily."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class Document:
 def bug_rates(seed: int) -> dict[str, float]:
     """The rate of mistakes of every operation.
 
-    Operations are declared misread in random order, for as long as `UNTOUCHED_SHARE` of the problems stay free of
-    them: the share of problems that the student solves then hardly depends on the seed.
+    Operations are declared misread in random order, for as long as `UNTOUCHED_SHARE` of the problems stay
+    free of them: the share of problems that the student solves then hardly depends on the seed.
     """
     problems = [{step.name for step in c.steps} for c, _ in draw_solvable(Share.TRAIN, 400, seed)]
     order = list(OPERATIONS)

@@ -1,9 +1,9 @@
 """Generate small Python problems in HumanEval's form, so that the demo needs no data and no network.
 
-Output: train and held-out problems with signature, docstring, reference and a `check(candidate)` of seven asserts
-whose values come from running the reference. A composition becomes a problem only if the asserts tell the right
-program from every program that has one of its steps wrong, or left out: a test that a usual mistake passes would
-teach the student that mistake.
+Output: train and held-out problems with signature, docstring, reference and a `check(candidate)` of seven
+asserts whose values come from running the reference. A composition becomes a problem only if the asserts tell
+the right program from every program that has one of its steps wrong, or left out: a test that a usual mistake
+passes would teach the student that mistake.
 
 Limits: integer lists only, no imports, no loops; the default set is made in about a second.
 """
@@ -71,7 +71,9 @@ def example_of(composition: Composition, rng: random.Random) -> str:
     return f">>> {composition.function_name}({list(numbers)})\n{value!r}"
 
 
-def _problem(composition: Composition, inputs: Sequence[Numbers], split: Split, index: int, seed: int) -> Problem:
+def _problem(
+    composition: Composition, inputs: Sequence[Numbers], split: Split, index: int, seed: int
+) -> Problem:
     expressions = composition.expressions()
     asserts = "".join(
         f"    assert candidate({list(numbers)}) == {_run(expressions, numbers)!r}\n" for numbers in inputs
@@ -89,7 +91,7 @@ def _problem(composition: Composition, inputs: Sequence[Numbers], split: Split, 
 
 
 def _telling_inputs(composition: Composition, rng: random.Random) -> list[Numbers] | None:
-    """Inputs on which every wrong version shows, or None if some version cannot be told from the right one."""
+    """Inputs on which every wrong version shows, or None if some version cannot be told apart."""
     expressions = composition.expressions()
     pool = [(), *(_random_numbers(composition, rng) for _ in range(_NUM_INPUTS))]
     wanted = [_run(expressions, numbers) for numbers in pool]
@@ -126,7 +128,7 @@ def _wrong_versions(composition: Composition) -> list[list[str]]:
 
 
 def _random_numbers(composition: Composition, rng: random.Random) -> Numbers:
-    """A list of 1 to 8 numbers with the edges that mistakes show at: zero, duplicates, a step's own constant."""
+    """1 to 8 numbers with the edges that mistakes show at: zero, duplicates, a step's own constant."""
     numbers = [rng.randint(-12, 20) for _ in range(rng.choice((1, 2, 3, 4, 5, 6, 7, 8)))]
     edges = [0, rng.choice(numbers), -rng.choice(numbers)]
     for step in composition.steps:
@@ -150,5 +152,5 @@ def _run(expressions: Sequence[str], numbers: Numbers) -> object:
 
 @cache
 def _compiled(expression: str) -> Callable[[object], object]:
-    """The expressions are a few hundred, all from our own table, so that compiling each once makes this fast."""
+    """The expressions are a few hundred, all from our own table, so it pays to compile each only once."""
     return eval(f"lambda numbers: {expression}")

@@ -1,12 +1,12 @@
 """Make the demo's student: a tiny StarCoder (GPTBigCode) model, trained from scratch on the spot.
 
-Output: a Hugging Face directory (safetensors, tokenizer, generation config) that Transformers and vLLM load. The
-student writes valid Python and ends it, and is right on about a third of the problems (see `corpus`).
+Output: a Hugging Face directory (safetensors, tokenizer, generation config) that Transformers and vLLM load.
+The student writes valid Python and ends it, and is right on about a third of the problems (see `corpus`).
 
-Same seed, machine and versions: same weights. For that the number of steps is fixed, rather than the time, and so
-is the number of threads, because the order of floating-point sums depends on it.
+Same seed, machine and versions: same weights. For that the number of steps is fixed, rather than the time,
+and so is the number of threads, because the order of floating-point sums depends on it.
 
-Limits: it knows the generated problems only; positions beyond a few hundred tokens are accepted, never trained.
+Limits: it knows the generated problems only; positions beyond about 200 tokens are accepted, never trained.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HIDDEN_SIZE = 128
 NUM_LAYERS = 4
 HEAD_SIZE = 32
 INIT_SCALE = 0.08
-"""Standard deviation of the first weights: about 1 / sqrt(HIDDEN_SIZE), as StarCoder's 0.02 is for its 6144."""
+"""Standard deviation of the first weights: about 1 / sqrt(HIDDEN_SIZE); the usual 0.02 is for wide models."""
 _TOKENIZER_DOCUMENTS = 2000
 _BATCHES_PER_SORT = 8
 _IGNORED = -100
@@ -55,21 +55,21 @@ def make_student(
 ) -> dict[str, float]:
     """Train a student and save it to `output_dir`.
 
-    on_step: called after each step with its number (from 1), the number of steps, and the loss (nats per token).
-    Returns the final loss, parameters, tokens trained on, and the seconds that it took (wall and CPU).
+    on_step: called after each step with its number (from 1), the number of steps, its loss (nats per token).
+    Returns the last loss, parameters, tokens trained on, and the seconds that it took (wall and CPU).
     """
     import torch
 
     started, started_cpu = perf_counter(), process_time()
-    texts = [d.given + d.written + (d.suffix or "") for d in islice(draw_documents(seed), _TOKENIZER_DOCUMENTS)]
+    texts = [
+        d.given + d.written + (d.suffix or "") for d in islice(draw_documents(seed), _TOKENIZER_DOCUMENTS)
+    ]
     tokenizer = train_tokenizer(texts, vocab_size=VOCAB_SIZE, max_length=NUM_POSITIONS)
     with _fixed_threads(NUM_THREADS), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _new_model(tokenizer)
         loss, num_tokens = _train(model, tokenizer, seed, steps, on_step)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(output_dir)
-    model.save_pretrained(output_dir)
+    _save(model, tokenizer, output_dir)
     return {
         "loss": loss,
         "num_parameters": model.num_parameters(),
@@ -110,8 +110,8 @@ def _new_model(tokenizer: PreTrainedTokenizerFast) -> GPTBigCodeForCausalLM:
 def _sinusoids_PD() -> torch.Tensor:
     """Where the learned position table starts: (positions, hidden).
 
-    With sinusoids, to look back by a distance is the same rotation at every position, so that the student finds
-    out how to copy a constant from the docstring in half of the steps.
+    With sinusoids, to look back by a distance is the same rotation at every position, so that the student
+    finds out sooner how to copy a constant from the docstring.
     """
     import torch
 
@@ -178,9 +178,11 @@ def _encode(document: Document, tokenizer: PreTrainedTokenizerFast) -> Example:
     """Ids and labels; only what is written, and its end, is trained on, as the rest is what users give."""
     given = tokenizer.encode(document.given, add_special_tokens=False)
     if document.suffix is not None:
-        prefix_id, suffix_id, middle_id = tokenizer.convert_tokens_to_ids([FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE])
         suffix = tokenizer.encode(document.suffix, add_special_tokens=False)
-        given = [prefix_id, *given, suffix_id, *suffix, middle_id]
+        before, between, after = (
+            tokenizer.convert_tokens_to_ids(t) for t in (FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE)
+        )
+        given = [before, *given, between, *suffix, after]
     written = [*tokenizer.encode(document.written, add_special_tokens=False), tokenizer.eos_token_id]
     return given + written, [_IGNORED] * len(given) + written
 
@@ -194,6 +196,21 @@ def _pad(batch: list[Example], pad_id: int) -> tuple[torch.Tensor, torch.Tensor,
     mask_BT = torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in batch])
     labels_BT = torch.tensor([labels + [_IGNORED] * (width - len(labels)) for _, labels in batch])
     return ids_BT, mask_BT, labels_BT
+
+
+def _save(model: GPTBigCodeForCausalLM, tokenizer: PreTrainedTokenizerFast, output_dir: Path) -> None:
+    from transformers.utils import logging
+
+    output_dir.mkdir(parents=True, exist_ok=True)
+    tokenizer.save_pretrained(output_dir)
+    # Transformers draws a bar even for one small file, in the middle of the caller's own.
+    shows_bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        model.save_pretrained(output_dir)
+    finally:
+        if shows_bars:
+            logging.enable_progress_bar()
 
 
 @contextmanager

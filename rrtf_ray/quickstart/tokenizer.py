@@ -2,8 +2,8 @@
 
 Input: texts. Output: a `PreTrainedTokenizerFast` that encodes any Unicode text and gets it back.
 
-Line ends are tokens of their own. A prompt ends in one, so that a prompt and its completion give the same tokens
-whether they are encoded together (training on whole texts) or apart (sampling and training on pairs).
+Line ends are tokens of their own. A prompt ends in one, so that a prompt and its completion give the same
+tokens whether they are encoded together (training on whole texts) or apart (sampling and training on pairs).
 """
 
 from __future__ import annotations

@@ -14,6 +14,9 @@ from rrtf_ray.records import Outcome, TestStatus, Verdict
 MAX_DETAIL = 300
 _LETTERS = {"p": TestStatus.PASSED, "f": TestStatus.FAILED, "e": TestStatus.ERROR}
 _FLOAT_TOL = 1e-6
+_BUSY_SHARE = 0.5
+"""A time limit reached after more waiting than this is no fault of the program."""
+_STARVED_SHARE = 0.1
 _FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|nan)", re.ASCII)
 
 
@@ -21,20 +24,26 @@ _FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|nan)", re.
 class Report:
     """One run of a candidate, as the zygote saw it.
 
-    status: the wait status. limit: `cpu`, `wall` or empty. starved: it waited for a processor all the while.
+    status: the wait status. limit: `cpu`, `wall` or empty.
+    waited_s: how long it was ready but had no processor, if it ran into the wall limit.
     message, output: what the candidate wrote to the result pipe and to standard output.
     kills_itself: whether a candidate could send itself a signal (no seccomp layer).
     """
 
     status: int
     limit: str
-    starved: bool
+    waited_s: float
     wall_s: float
     cpu_s: float
     peak_kb: int
     message: bytes
     output: bytes
     kills_itself: bool
+
+    @property
+    def starved(self) -> bool:
+        """Might the wall limit not have been reached on a quiet machine?"""
+        return self.waited_s > _STARVED_SHARE * self.wall_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +92,12 @@ def judge_function(report: Report, nonce: str, labels: Sequence[str]) -> Verdict
     if stopped := _stopped(report, records):
         outcome, stopped_detail = stopped
         status = TestStatus.TIMEOUT if outcome is Outcome.TIMEOUT else TestStatus.ERROR
-        return _verdict(report, outcome, (*done, status)[:num], num, stopped_detail)
+        return _verdict(report, outcome, (*done[: num - 1], status), num, stopped_detail)
     if "x" in flags:
         return _verdict(report, Outcome.COMPILE_ERROR, (), num, text)
     if "." not in flags:
         detail = f"it ended before its tests were over ({ending(report.status)})"
-        return _verdict(report, Outcome.RUNTIME_ERROR, (*done, TestStatus.ERROR)[:num], num, detail)
+        return _verdict(report, Outcome.RUNTIME_ERROR, (*done[: num - 1], TestStatus.ERROR), num, detail)
     first = next((i for i, status in enumerate(done) if status is not TestStatus.PASSED), None)
     if first is not None:
         label = f": {labels[first]}" if done[first] is TestStatus.FAILED else ""
@@ -99,6 +108,7 @@ def judge_function(report: Report, nonce: str, labels: Sequence[str]) -> Verdict
 def judge_script(report: Report, nonce: str, expected: str) -> tuple[Outcome, TestStatus, str]:
     """The result of one STDIO test; Outcome.PASSED and FAILED stand for this test only."""
     records = read_message(report.message, nonce) or Records((), "", frozenset())
+    records = Records((), records.text, records.flags - {"."})  # its end is its exit, not the record of it
     if stopped := _stopped(report, records):
         status = TestStatus.TIMEOUT if stopped[0] is Outcome.TIMEOUT else TestStatus.ERROR
         return stopped[0], status, stopped[1]
@@ -126,12 +136,16 @@ def judge_scripts(results: Sequence[tuple[Outcome, TestStatus, str]], num: int, 
 
 def _stopped(report: Report, records: Records) -> tuple[Outcome, str] | None:
     """Did a limit end it?"""
+    if "." in records.flags and "m" not in records.flags:
+        return None  # it was over before the limit took effect
+    if report.waited_s > _BUSY_SHARE * report.wall_s and not report.kills_itself:
+        raise MachineryFault(f"the machine is too busy: {report.waited_s:.1f} s of waiting for a processor")
     if report.limit or _exit_signal(report.status) == signal.SIGXCPU:
         spent = f"{report.cpu_s:.1f} s of processor time, {report.wall_s:.1f} s by the clock"
         return Outcome.TIMEOUT, f"stopped at its {report.limit or 'cpu'} limit ({spent})"
     if "m" in records.flags:
         return Outcome.OUT_OF_MEMORY, f"MemoryError at its memory limit (peak {report.peak_kb // 1024} MiB)"
-    if _exit_signal(report.status) == signal.SIGKILL and "." not in records.flags:
+    if _exit_signal(report.status) == signal.SIGKILL:
         if not report.kills_itself:
             raise MachineryFault("a candidate's process was killed from outside, perhaps for lack of memory")
         return Outcome.OUT_OF_MEMORY, "killed, perhaps for lack of memory"

@@ -17,7 +17,7 @@ from rrtf_ray.sandbox.process import Zygote
 from rrtf_ray.sandbox.protection import missing_layers, missing_protections
 
 _log = logging.getLogger("rrtf_ray.sandbox")
-_ALONE_FACTOR = 3.0
+_ALONE_FACTOR = 5.0
 """How much more time by the clock a starved program gets when it is run again."""
 
 

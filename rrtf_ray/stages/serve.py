@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from rrtf_ray.artifacts import local_copy
-from rrtf_ray.config import ModelConfig
-from rrtf_ray.errors import StageError
+from rrtf_ray.config import ModelConfig, validate
+from rrtf_ray.errors import ConfigError, StageError
 from rrtf_ray.stages.preflight import check_model
 
 START_LIMIT_S = 300.0
@@ -45,6 +45,22 @@ def build_app(model: str, *, name: str = "rrtf", engine: ModelConfig | None = No
         log_engine_metrics=False,
     )
     return build_openai_app({"llm_configs": [config], "ingress_deployment_config": {"num_replicas": 1}})
+
+
+def app_from_arguments(args: dict[str, Any]) -> Any:
+    """The builder that `serve/config.yaml` names. args: model, and optionally name, max_model_len, dtype, gpus
+    and engine (further arguments of vLLM's).
+
+    Raises ConfigError for an unknown argument or a wrong value.
+    """
+    known = {"model", "name", "max_model_len", "dtype", "gpus", "engine"}
+    unknown = sorted(args.keys() - known)
+    if unknown or "model" not in args:
+        what = f"unknown argument {unknown[0]!r}" if unknown else "the argument 'model' is missing"
+        raise ConfigError(f"serve.app:app: {what}; known are {', '.join(sorted(known))}")
+    engine = {k: args[k] for k in ("max_model_len", "dtype", "engine") if k in args}
+    config = validate({"model": engine, "sample": {"max_tokens": 1}}).model
+    return build_app(args["model"], name=args.get("name", "rrtf"), engine=config, gpus=float(args.get("gpus", 0)))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from rrtf_ray.records import Outcome, ProblemKind, Test, TestKind, TestStatus
@@ -42,8 +44,10 @@ def test_message_with_a_foreign_line_is_none():
         assert read_message(message, "n") is None
 
 
-def report(message: bytes, status: int = 0, limit: str = "", kills_itself: bool = False) -> Report:
-    return Report(status, limit, False, 0.1, 0.1, 1000, message, b"", kills_itself)
+def report(
+    message: bytes, status: int = 0, limit: str = "", kills_itself: bool = False, waited_s: float = 0.0
+) -> Report:
+    return Report(status, limit, waited_s, 1.0, 0.1, 1000, message, b"", kills_itself)
 
 
 @pytest.mark.parametrize("message", [b"", b"n p\nn p\n", b"n p\nn p\nn p\nn .\n", b"n p\nn .\n"])
@@ -53,8 +57,21 @@ def test_incomplete_or_overlong_message_does_not_pass(message):
     assert len(verdict.tests) == 2
 
 
-def test_limit_beats_a_complete_message():
-    assert judge_function(report(b"n p\nn .\n", 9, "cpu"), "n", ["a"]).outcome is Outcome.TIMEOUT
+def test_complete_message_beats_a_limit_that_came_too_late():
+    assert judge_function(report(b"n p\nn .\n", 9, "cpu"), "n", ["a"]).outcome is Outcome.PASSED
+    assert judge_function(report(b"n p\n", 9, "cpu"), "n", ["a"]).outcome is Outcome.TIMEOUT
+
+
+def test_no_sequence_of_records_breaks_the_judge_or_passes_by_chance():
+    draw = random.Random(0)
+    lines = [b"n p\n", b"n f\n", b"n e\n", b"n m\n", b"n x\n", b"n d text\n", b"n .\n", b"n\n", b"\xff"]
+    for _ in range(3000):
+        drawn = [draw.choice(lines) for _ in range(draw.randrange(6))]
+        limit, status = draw.choice([("", 0), ("cpu", 9), ("wall", 9), ("", 11), ("", 256)])
+        verdict = judge_function(report(b"".join(drawn), status, limit), "n", ["a", "b"])
+        assert len(verdict.tests) == 2
+        if verdict.outcome is Outcome.PASSED:
+            assert [line for line in drawn if line != b"n d text\n"] == [b"n p\n", b"n p\n", b"n .\n"]
 
 
 def test_kill_from_outside_is_no_fault_of_the_program():
@@ -63,6 +80,14 @@ def test_kill_from_outside_is_no_fault_of_the_program():
     assert judge_function(report(b"", 9, kills_itself=True), "n", ["a"]).outcome is Outcome.OUT_OF_MEMORY
     with pytest.raises(MachineryFault, match="could not be confined: setuid"):
         judge_function(report(b"n ! setuid\n"), "n", ["a"])
+
+
+def test_wait_for_a_processor_is_no_fault_of_the_program():
+    slept, starved, busy = (report(b"", 9, "wall", waited_s=waited_s) for waited_s in (0.01, 0.2, 0.8))
+    assert [r.starved for r in (slept, starved, busy)] == [False, True, True]
+    assert judge_function(starved, "n", ["a"]).outcome is Outcome.TIMEOUT
+    with pytest.raises(MachineryFault, match="too busy"):
+        judge_function(busy, "n", ["a"])
 
 
 def num_results(body: str) -> int:

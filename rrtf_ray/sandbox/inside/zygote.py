@@ -134,14 +134,14 @@ class _Zygote:
         poller.register(self._control, select.POLLIN)
         clock = (~pid << 3) | 2  # the kernel's name for the processor time of another process
         cpu_s = self._limits["cpu_s"]
-        limit, starved = "", False
+        limit, waited_s = "", 0.0
         left = min(wall_s, cpu_s)
         while not (events := poller.poll(left * 1000 + 1)):
             cpu_left = cpu_s - time.clock_gettime(clock)
             left = min(started + wall_s - time.monotonic(), cpu_left)
             if left <= 0:
                 limit = "cpu" if cpu_left <= 0 else "wall"
-                starved = limit == "wall" and self._was_starved(pidfd, cpu_s - cpu_left, wall_s)
+                waited_s = self._waited_s(pidfd, wall_s, cpu_s - cpu_left) if limit == "wall" else 0.0
                 break
         if any(fd != pidfd for fd, _ in events):
             os._exit(0)  # the supervisor has gone; the namespace or the death signal ends the candidate
@@ -151,17 +151,17 @@ class _Zygote:
         _, status, usage = os.wait4(pid, 0)
         wall = time.monotonic() - started
         cpu = usage.ru_utime + usage.ru_stime
-        return {"status": status, "limit": limit, "starved": starved, "wall_s": wall, "cpu_s": cpu,
+        return {"status": status, "limit": limit, "waited_s": waited_s, "wall_s": wall, "cpu_s": cpu,
                 "peak_kb": usage.ru_maxrss}  # fmt: skip
 
-    def _was_starved(self, pidfd: int, cpu_s: float, wall_s: float) -> bool:
-        """Did it wait for a processor rather than sleep? The kernel counts the time spent ready to run."""
+    def _waited_s(self, pidfd: int, wall_s: float, cpu_s: float) -> float:
+        """How long it was ready to run but had no processor: the kernel tells that from sleep."""
         try:
             host_pid = _read_proc(self._layers.proc, f"self/fdinfo/{pidfd}").partition("Pid:")[2].split()[0]
-            waited_s = int(_read_proc(self._layers.proc, f"{host_pid}/schedstat").split()[1]) / 1e9
+            return int(_read_proc(self._layers.proc, f"{host_pid}/schedstat").split()[1]) / 1e9
         except (OSError, IndexError, ValueError):
-            return cpu_s < 0.5 * self._limits["cpu_s"]
-        return waited_s > 0.1 * wall_s
+            # Not known here. A program that has used little of its processor time may have waited.
+            return 0.2 * wall_s if cpu_s < 0.5 * self._limits["cpu_s"] else 0.0
 
 
 def _memory_file(content: bytes) -> int:
