@@ -21,7 +21,7 @@ _REMEDIES = {
     "pid_namespace": _NAMESPACE_REMEDY,
     "landlock": "use Linux 5.13 or newer, booted with landlock (lsm=landlock,...)",
     "seccomp": "use Linux with CONFIG_SECCOMP_FILTER on x86_64 or aarch64",
-    "unprivileged_user": "install Python where all users can read it, not below /root",
+    "unprivileged_user": "install Python where all users can read it (not below /root), or do not be root",
     "no_new_privs": "use Linux 3.5 or newer",
     "resource_limits": "do not switch them off",
 }

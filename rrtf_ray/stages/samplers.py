@@ -9,13 +9,20 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rrtf_ray.artifacts import local_copy
 from rrtf_ray.config import ModelConfig, SampleConfig
 from rrtf_ray.core.groups import Draft, stable_seed
+from rrtf_ray.errors import StageError
 from rrtf_ray.records import Problem, Sampling
 from rrtf_ray.stages.engine_watch import ACTOR_PID
+
+if TYPE_CHECKING:
+    from vllm import RequestOutput, SamplingParams
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+MAX_ENGINE_DEATHS = 2
 
 
 class Sampler(Protocol):
@@ -31,6 +38,15 @@ class VLLMSampler:
 
     def __init__(self, model: str, engine: ModelConfig, sample: SampleConfig, seed: int) -> None:
         """model: a local folder, URI or hub id. Takes the time of an engine start, half a minute and more."""
+        self._model = local_copy(model) if "://" in model else model
+        self._settings = engine
+        self._config = sample
+        self._seed = seed
+        self._deaths = 0
+        self._replacing = asyncio.Lock()
+        self._engine = self._start()
+
+    def _start(self) -> AsyncLLM:
         os.environ[ACTOR_PID] = str(os.getpid())
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
         # Bound to cores, every engine of a machine would take the same ones.
@@ -38,19 +54,9 @@ class VLLMSampler:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        self._config = sample
-        self._seed = seed
-        arguments: dict[str, Any] = {
-            "model": local_copy(model) if "://" in model else model,
-            "dtype": engine.dtype,
-            "max_model_len": engine.max_model_len,
-            "tensor_parallel_size": engine.tensor_parallel_size,
-            "worker_extension_cls": "rrtf_ray.stages.engine_watch.WatchActor",
-            "disable_log_stats": True,
-        }
-        if engine.kv_cache_memory_bytes:
-            arguments["kv_cache_memory_bytes"] = engine.kv_cache_memory_bytes
-        self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments | engine.engine))
+        return AsyncLLM.from_engine_args(
+            AsyncEngineArgs(model=self._model, disable_log_stats=True, **engine_arguments(self._settings))
+        )
 
     async def sample(self, problem: Problem) -> list[Draft]:
         prompt = self._config.prompt_template.replace("{prompt}", problem.prompt)
@@ -60,7 +66,6 @@ class VLLMSampler:
     async def _draw(self, problem_id: str, prompt: str, index: int) -> list[Draft]:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
-        from vllm.v1.engine.exceptions import EngineDeadError
 
         draw = self._config.draws[index]
         seed = stable_seed(self._seed, problem_id, index)
@@ -73,14 +78,7 @@ class VLLMSampler:
             seed=seed,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        try:
-            final = None
-            async for final in self._engine.generate(prompt, parameters, f"{problem_id}/{index}/{os.urandom(4).hex()}"):
-                pass
-        except EngineDeadError:
-            # No request can be served any more. Ending the process makes Ray start a new actor and try again.
-            os._exit(1)
-        assert final is not None
+        final = await self._generate(prompt, parameters)
         return [
             Draft(
                 response=output.text,
@@ -91,6 +89,53 @@ class VLLMSampler:
             )
             for i, output in enumerate(sorted(final.outputs, key=lambda o: o.index))
         ]
+
+
+    async def _generate(self, prompt: str, parameters: SamplingParams) -> RequestOutput:
+        """The finished request; a dead engine is replaced and asked again."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        while True:
+            engine = self._engine
+            try:
+                async for output in engine.generate(prompt, parameters, os.urandom(8).hex()):
+                    if output.finished:
+                        return output
+                raise StageError("the engine ended a request without an answer; see run_dir/logs/ray")
+            except EngineDeadError as error:
+                await self._replace(engine, error)
+
+    async def _replace(self, dead: AsyncLLM, error: Exception) -> None:
+        async with self._replacing:
+            if self._engine is not dead:
+                return  # another request has done it
+            self._deaths += 1
+            if self._deaths > MAX_ENGINE_DEATHS:
+                raise StageError(
+                    f"vLLM's engine died {self._deaths} times; the cause stands in run_dir/logs/ray/*/worker-*.out. "
+                    "Often it is memory: lower model.kv_cache_memory_bytes or model.engine.max_num_seqs"
+                ) from error
+            dead.shutdown()
+            self._engine = self._start()
+
+
+def engine_arguments(config: ModelConfig) -> dict[str, Any]:
+    """vLLM's engine arguments for a model configuration, for sampling and for serving alike."""
+    from vllm.platforms import current_platform
+
+    arguments: dict[str, Any] = {
+        "dtype": config.dtype,
+        "max_model_len": config.max_model_len,
+        "tensor_parallel_size": config.tensor_parallel_size,
+        "worker_extension_cls": "rrtf_ray.stages.engine_watch.WatchActor",
+    }
+    if config.kv_cache_memory_bytes:
+        arguments["kv_cache_memory_bytes"] = config.kv_cache_memory_bytes
+    if current_platform.is_cpu():
+        # A seeded request whose prompt is computed in pieces kills the engine: CPU generators cannot be rewound
+        # ("CPU Generator does not use offset"). Whole prompts need a step that holds the longest of them.
+        arguments |= {"enable_chunked_prefill": False, "max_num_batched_tokens": max(4096, config.max_model_len)}
+    return arguments | config.engine
 
 
 class ReplaySampler:

@@ -15,6 +15,7 @@ from rrtf_ray.artifacts import local_copy
 from rrtf_ray.config import ModelConfig, validate
 from rrtf_ray.errors import ConfigError, StageError
 from rrtf_ray.stages.preflight import check_model
+from rrtf_ray.stages.samplers import engine_arguments
 
 START_LIMIT_S = 300.0
 
@@ -28,18 +29,10 @@ def build_app(model: str, *, name: str = "rrtf", engine: ModelConfig | None = No
 
     engine = engine or ModelConfig()
     check_model(model, engine.max_model_len)
-    arguments: dict[str, Any] = {
-        "dtype": engine.dtype,
-        "max_model_len": engine.max_model_len,
-        "tensor_parallel_size": engine.tensor_parallel_size,
-        "worker_extension_cls": "rrtf_ray.stages.engine_watch.WatchActor",
-    }
-    if engine.kv_cache_memory_bytes:
-        arguments["kv_cache_memory_bytes"] = engine.kv_cache_memory_bytes
     bundle = {"CPU": 1.0} | ({"GPU": gpus} if gpus else {})
     config = LLMConfig(
         model_loading_config={"model_id": name, "model_source": local_copy(model) if "://" in model else model},
-        engine_kwargs=arguments | engine.engine,
+        engine_kwargs=engine_arguments(engine),
         placement_group_config={"bundles": [bundle]},
         deployment_config={"num_replicas": 1},
         log_engine_metrics=False,

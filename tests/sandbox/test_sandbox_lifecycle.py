@@ -91,8 +91,10 @@ sandbox.run(["import time\\nwhile True: time.sleep(60)"], tests, kind=ProblemKin
 
 @pytest.mark.parametrize("without", [(), ("pid_namespace",)])
 def test_supervisor_killed_leaves_no_process(without):
+    with Sandbox(LIMITS, without=without) as probed:
+        # the zygote, the keeper of its namespace, and the candidate
+        num_processes = 3 if probed.isolation["pid_namespace"] else 2
     supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISOR.format(without=without)])
-    num_processes = 2 if without else 3  # zygote (and the namespace's keeper) and candidate
 
     def started() -> bool:
         return len(descendants(supervisor.pid)) >= num_processes

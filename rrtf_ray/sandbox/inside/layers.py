@@ -111,6 +111,8 @@ class Layers:
             self._drop_user()
             os.listdir(os.path.dirname(os.__file__))
 
+        if self._is_root and _in_child(self._drop_user):
+            raise OSError(f"user id {self._uid} cannot be taken on in this container")
         if self._is_root and _in_child(read_library):
             raise OSError(f"another user than root cannot read the interpreter in {sys.base_prefix}")
 
@@ -138,8 +140,7 @@ class Layers:
             self._set_resource_limits(limits)
         if self._is_root and self.holds("unprivileged_user"):
             self._drop_user()
-        if self.holds("unprivileged_user"):
-            kernel.drop_capabilities()
+        kernel.drop_capabilities()
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         if self._ruleset >= 0:

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+
+from rrtf_ray.config import Config, Draw, fingerprint, load_config, resolved, validate
+from rrtf_ray.errors import ConfigError
+
+SHIPPED = sorted((Path(__file__).parents[1] / "jobs" / "configs").glob("*.yaml"))
+
+
+@pytest.fixture
+def write(tmp_path):
+    def _write(text):
+        path = tmp_path / "c.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return _write
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.name)
+def test_every_shipped_config_loads(path):
+    assert load_config(str(path)).run_dir
+
+
+def test_defaults_then_file_then_overrides(write):
+    path = write("train:\n  epochs: 5\n  learning_rate: 2e-5\nseed: 7\n")
+    config = load_config(path, ["train.epochs=2", "sample.draws=[{n: 3}]", "run_dir=/somewhere"])
+    assert (config.seed, config.train.epochs, config.train.learning_rate) == (7, 2, 2e-5)
+    assert config.sample.draws == (Draw(n=3),)
+    assert config.run_dir == "/somewhere"
+
+
+def test_resolved_config_loads_again_as_the_same():
+    config = load_config(None, ["sample.draws=[{n: 3, temperature: 0.2}]", "train.num_workers=2"])
+    assert validate(resolved(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("seed: 1\ntrain:\n  epoch: 2\n", ["c.yaml:3", "train.epoch", "did you mean 'epochs'"]),
+        ("sample:\n  draws:\n    - {n: 1, temprature: 1}\n", ["c.yaml:3", "draws.0.temprature", "'temperature'"]),
+        ("seed: -1\n", ["c.yaml:1", "seed=-1", "greater than or equal to 0"]),
+        ("seed: many\n", ["seed='many'", "valid integer"]),
+        ("execute:\n  cpu_s: 5\n  wall_s: 2\n", ["c.yaml:1", "wall_s=2", "below cpu_s=5"]),
+        ("train:\n  batch_groups: 5\n  num_workers: 2\n", ["batch_groups=5", "multiple", "use e.g."]),
+        ("sample:\n  engine: replay\n", ["replay_path"]),
+        ("rank: {failed: 2.0}\n", ["levels must rise"]),
+        ("sample: {max_tokens: 4000}\n", ["sample.max_tokens=4000", "max_model_len"]),
+        ("a: [\n", ["not valid YAML"]),
+        ("- 1\n", ["list", "mapping"]),
+        ("until: rank\nrounds: 2\n", ["rounds=2"]),
+        ("sample: {draws: [{n: 2, temperature: 0}]}\n", ["n=2", "temperature 0"]),
+    ],
+)
+def test_mistakes_name_place_value_and_remedy(write, text, says):
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(text))
+    for part in says:
+        assert part in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once(write):
+    with pytest.raises(ConfigError) as caught:
+        load_config(write("sead: 1\ntrain: {epoch: 1}\n"))
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("train.epochs", "section.key=value"),
+        ("train.epochs=0", "override 'train.epochs=0'"),
+        ("train.epocs=1", "did you mean 'epochs'"),
+        ("seed.x=1", "seed"),
+    ],
+)
+def test_overrides_are_checked(write, override, says):
+    with pytest.raises(ConfigError, match=says):
+        load_config(write("seed: 1\n"), [override])
+
+
+def test_missing_file():
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml.*does not exist"):
+        load_config("nowhere.yaml")
+
+
+def test_fingerprint_depends_on_values_only():
+    assert fingerprint(Config(), 1) == fingerprint(Config(), 1) != fingerprint(Config(seed=1), 1)
