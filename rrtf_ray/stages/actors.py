@@ -12,6 +12,7 @@ import ray
 
 from rrtf_ray.config import Config, ExecuteConfig
 from rrtf_ray.core.groups import build_group
+from rrtf_ray.errors import DataError
 from rrtf_ray.records import Candidate, Group, Outcome, Problem, Verdict
 from rrtf_ray.sandbox import Limits, Sandbox
 from rrtf_ray.schemas import from_table, to_table
@@ -80,9 +81,12 @@ class ExecuteActor:
 
     def _run(self, problem: Problem, candidates: Sequence[Candidate]) -> list[Verdict]:
         programs = [c.program for c in candidates]
-        return self._sandbox.run(
-            programs, problem.tests, kind=problem.kind, entry_point=problem.entry_point, fail_fast=self._fail_fast
-        )
+        try:
+            return self._sandbox.run(
+                programs, problem.tests, kind=problem.kind, entry_point=problem.entry_point, fail_fast=self._fail_fast
+            )
+        except DataError as error:  # this problem's tests cannot be used; that is no fault of its candidates
+            return [Verdict(Outcome.SANDBOX_ERROR, detail=str(error)) for _ in candidates]
 
 
 def sample_step(config: Config, model: str, seed: int, replay: Any = None) -> Step:
