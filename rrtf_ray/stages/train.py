@@ -135,7 +135,7 @@ def _follow(
     last: dict[str, Any] = {}
     total = 0
     while thread.is_alive() and not total:
-        total = _next(queue).get("steps", 0)
+        total = _next(queue).get("total_steps", 0)
     with bar(name, total) as shown:
         done = 0
         while True:

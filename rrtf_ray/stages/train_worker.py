@@ -42,11 +42,11 @@ def train_worker(settings: dict[str, Any]) -> None:
     engine = _engine(config, folder, len(steps), world)
     first = _restore(engine, ray.train.get_checkpoint())
     if rank == 0:
-        settings["queue"].put({"steps": len(steps)})
+        settings["queue"].put({"total_steps": len(steps)})
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     for number in range(first, len(steps)):
         metrics = _step(engine, config, examples, steps[number], rank, world, pad)
-        metrics |= {"step": number + 1, "epoch": (number + 1) * config.epochs / len(steps)}
+        metrics |= {"step": number + 1, "steps": len(steps), "epoch": (number + 1) * config.epochs / len(steps)}
         if rank == 0:
             settings["queue"].put(metrics)
         if (number + 1) % config.checkpoint_every_steps == 0 and number + 1 < len(steps):
