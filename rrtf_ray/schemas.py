@@ -242,14 +242,11 @@ def _record_codec(cls: type) -> _Codec:
 def _record_decoder(cls: type, names: list[str], codecs: list[_Codec]) -> Callable[[Any], Any]:
     known = frozenset(names)
     has_default = {
-        field.name
-        for field in fields(cls)
-        if field.default is not MISSING or field.default_factory is not MISSING
+        field.name for field in fields(cls) if field.default is not MISSING or field.default_factory is not MISSING
     }
     required = known - has_default
     plan = [
-        (name, codec.decode, codec.optional, name in has_default)
-        for name, codec in zip(names, codecs, strict=True)
+        (name, codec.decode, codec.optional, name in has_default) for name, codec in zip(names, codecs, strict=True)
     ]
 
     def decode(row: Any) -> Any:

@@ -19,7 +19,12 @@ def problem(id_="p/0", **changes):
         "prompt": "def double(x):\n",
         "kind": ProblemKind.FUNCTION,
         "entry_point": "double",
-        "tests": (Test(TestKind.CHECK, "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(0) == 0\n"),),
+        "tests": (
+            Test(
+                TestKind.CHECK,
+                "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(0) == 0\n",
+            ),
+        ),
         "reference": "    return 2 * x\n",
     }
     return Problem(id=id_, **(fields | changes))

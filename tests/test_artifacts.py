@@ -3,7 +3,17 @@ import subprocess
 
 import pytest
 
-from rrtf_ray.artifacts import RowStore, exists, join, local_copy, read_json, remove, upload_dir, write_bytes, write_json
+from rrtf_ray.artifacts import (
+    RowStore,
+    exists,
+    join,
+    local_copy,
+    read_json,
+    remove,
+    upload_dir,
+    write_bytes,
+    write_json,
+)
 from rrtf_ray.errors import InputError, StageError
 from rrtf_ray.records import Problem
 from tests.records_for_tests import problem

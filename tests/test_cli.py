@@ -12,7 +12,11 @@ ROOT = Path(__file__).parents[1]
 
 def rrtf(*arguments, cwd=ROOT, timeout=200):
     return subprocess.run(
-        [sys.executable, "-m", "rrtf_ray.cli", *map(str, arguments)], capture_output=True, text=True, timeout=timeout, cwd=cwd
+        [sys.executable, "-m", "rrtf_ray.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=cwd,
     )
 
 
@@ -26,7 +30,11 @@ def write_humaneval(path, *changes):
             "canonical_solution": "    return 2 * x\n",
             "test": "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(-1) == -2\n",
         }
-        rows.append(change if isinstance(change, str) else json.dumps({k: v for k, v in (row | change).items() if v is not None}))
+        rows.append(
+            change
+            if isinstance(change, str)
+            else json.dumps({k: v for k, v in (row | change).items() if v is not None})
+        )
     path.write_text("\n".join(rows) + "\n")
     return path
 
@@ -34,7 +42,18 @@ def write_humaneval(path, *changes):
 @pytest.fixture
 def problems(tmp_path):
     source = write_humaneval(tmp_path / "p.jsonl", {}, {"task_id": "T/b"}, {"task_id": "T/c"})
-    done = rrtf("problems", "import", "--format", "humaneval", "--input", source, "--output", tmp_path / "problems", "--split", "train")
+    done = rrtf(
+        "problems",
+        "import",
+        "--format",
+        "humaneval",
+        "--input",
+        source,
+        "--output",
+        tmp_path / "problems",
+        "--split",
+        "train",
+    )
     assert done.returncode == 0, done.stderr
     assert "3 problems written" in done.stdout
     return tmp_path / "problems"

@@ -40,7 +40,10 @@ def test_resolved_config_loads_again_as_the_same():
     ("text", "says"),
     [
         ("seed: 1\ntrain:\n  epoch: 2\n", ["c.yaml:3", "train.epoch", "did you mean 'epochs'"]),
-        ("sample:\n  draws:\n    - {n: 1, temprature: 1}\n", ["c.yaml:3", "draws.0.temprature", "'temperature'"]),
+        (
+            "sample:\n  draws:\n    - {n: 1, temprature: 1}\n",
+            ["c.yaml:3", "draws.0.temprature", "'temperature'"],
+        ),
         ("seed: -1\n", ["c.yaml:1", "seed=-1", "greater than or equal to 0"]),
         ("seed: many\n", ["seed='many'", "valid integer"]),
         ("execute:\n  cpu_s: 5\n  wall_s: 2\n", ["c.yaml:1", "wall_s=2", "below cpu_s=5"]),

@@ -18,7 +18,10 @@ MODULES = sorted(
 
 def test_no_module_outside_the_stages_imports_a_heavy_library():
     """One fresh interpreter for all light modules, one for those that may use torch."""
-    for modules, allowed in (([m for m in MODULES if m not in USES_TORCH], ()), (sorted(USES_TORCH), ("torch",))):
+    for modules, allowed in (
+        ([m for m in MODULES if m not in USES_TORCH], ()),
+        (sorted(USES_TORCH), ("torch",)),
+    ):
         code = (
             f"import sys, importlib\n"
             f"for name in {modules!r}:\n"

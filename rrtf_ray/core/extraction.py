@@ -120,9 +120,7 @@ def _line_starts(text: str) -> Iterator[int]:
             if end is None:  # an unclosed triple quote runs to the end
                 return
             position = end.end()
-            if (
-                len(token) == 1 and text[position : position + 1] == token
-            ):  # else unterminated: ends with its line
+            if len(token) == 1 and text[position : position + 1] == token:  # else unterminated: ends with its line
                 position += 1
         elif token in "[({":
             depth += 1
@@ -245,9 +243,7 @@ def _belongs(
     if statement is None or isinstance(statement, ast.Assert) or _is_main_guard(statement):
         return False
     if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        binds = (
-            binds - _BUILTINS
-        )  # `sum = 0` of a demonstration must not replace the builtin that the answer uses
+        binds = binds - _BUILTINS  # `sum = 0` of a demonstration must not replace the builtin that the answer uses
     if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
         return statement.level == 0
     return bool(binds & used) or _fills(statement, variables, used)
@@ -328,9 +324,7 @@ def _without_fence(response: str, prompt: str, name: str) -> str:
         return response
     before = response[: fences[0].start()]
     if before[:1] in " \t" and _has_code(before) and _parses(prompt + before):
-        return (
-            _without_tail(before) + "\n"
-        )  # a continuation, with an example or an explanation in fences after it
+        return _without_tail(before) + "\n"  # a continuation, with an example or an explanation in fences after it
     blocks = _blocks(response, fences, name)
     defining = [code for _, code in blocks if any(name in _bound(chunk) for chunk in top_level_chunks(code))]
     if defining and name:
@@ -381,9 +375,7 @@ def _block(opened: re.Match[str], code: str) -> tuple[str, str]:
 
 def _context(prompt: str, name: str) -> str:
     """The prompt's imports, helpers and constants, without the entry point's stub and without docstrings."""
-    chunks = [
-        chunk for chunk in top_level_chunks(prompt) if name not in _bound(chunk) and chunk[:1] not in "\"'"
-    ]
+    chunks = [chunk for chunk in top_level_chunks(prompt) if name not in _bound(chunk) and chunk[:1] not in "\"'"]
     return "".join(chunks)
 
 
@@ -407,9 +399,7 @@ def _script(response: str) -> str:
 def _looks_like_prose(chunk: str) -> bool:
     """A sentence: it does not parse, begins with a word and has no sign of code in its first line."""
     line = chunk.split("\n", 1)[0]
-    return (
-        not _parses(chunk) and bool(re.match(r"[A-Z*#>-]", line)) and not re.search(r"[=\[\]{}]|:\s*$", line)
-    )
+    return not _parses(chunk) and bool(re.match(r"[A-Z*#>-]", line)) and not re.search(r"[=\[\]{}]|:\s*$", line)
 
 
 def _assembled(*parts: str) -> str:

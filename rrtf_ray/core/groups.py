@@ -44,9 +44,7 @@ def build_group(
     teacher: `reference`, `responses`, `both` or `none`. teacher_fraction: share of problems, chosen by seed and
     problem id, that have their teachers' responses.
     """
-    candidates = [
-        _candidate(f"s{i}", Source.STUDENT, model, problem, d.response, d) for i, d in enumerate(drafts)
-    ]
+    candidates = [_candidate(f"s{i}", Source.STUDENT, model, problem, d.response, d) for i, d in enumerate(drafts)]
     chosen = stable_seed(seed, "teacher", problem.id) < teacher_fraction * 2**31
     texts = []
     if chosen and teacher in ("reference", "both") and problem.reference:

@@ -37,9 +37,7 @@ FORMATS: dict[str, Format] = {
     "stdio": Format(stdio.FIELDS, stdio.convert, "programs with standard input and output"),
     "humaneval": Format(humaneval.FIELDS, humaneval.convert, "HumanEval and data sets in its form"),
     "mbpp": Format(mbpp.FIELDS, mbpp.convert, "MBPP as Google publishes it"),
-    "mbpp-challenge": Format(
-        mbpp.FIELDS, partial(mbpp.convert, challenge_tests=True), "MBPP with challenge tests"
-    ),
+    "mbpp-challenge": Format(mbpp.FIELDS, partial(mbpp.convert, challenge_tests=True), "MBPP with challenge tests"),
     "parquet": Format(dataset.FIELDS, lambda rows: iter(()), "a data set that `write_problems` wrote"),
 }
 
@@ -57,9 +55,7 @@ def load(format: str, source: str, *, split: Split | None = None) -> Iterator[Pr
     places: dict[str, str] = {}
     for row, problem in _converted(format, source):
         if problem.id in places:
-            raise row.error(
-                f"the id {problem.id!r} is already used at {places[problem.id]}; rename or remove one"
-            )
+            raise row.error(f"the id {problem.id!r} is already used at {places[problem.id]}; rename or remove one")
         places[problem.id] = row.place
         check_reference(row, problem)
         yield problem if split is None else replace(problem, split=split)
@@ -85,7 +81,5 @@ def _check_format(format: str, row: Row) -> None:
     if not missing:
         return
     guess = next((n for n, f in FORMATS.items() if all(name in row.fields for name in f.fields)), None)
-    hint = (
-        f"it looks like the format {guess!r}" if guess else f"it has {', '.join(row.fields) or 'no fields'}"
-    )
+    hint = f"it looks like the format {guess!r}" if guess else f"it has {', '.join(row.fields) or 'no fields'}"
     raise row.error(f"the format {format!r} needs the field {', '.join(map(repr, missing))}; {hint}")

@@ -66,9 +66,7 @@ def check_references(
             program = extract(
                 problem.reference, problem.prompt, problem.entry_point, problem.kind, problem.setup
             ).program
-            verdict = sandbox.run(
-                [program], problem.tests, kind=problem.kind, entry_point=problem.entry_point
-            )[0]
+            verdict = sandbox.run([program], problem.tests, kind=problem.kind, entry_point=problem.entry_point)[0]
         if report is not None:
             report.add(problem, verdict)
         yield problem, verdict

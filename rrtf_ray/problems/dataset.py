@@ -48,9 +48,7 @@ def write_problems(
         table = pa.Table.from_pylist(rows, schema=schema_of(Problem))
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
-        artifacts.write_bytes(
-            artifacts.join(dir_uri, f"part-{num_parts:05d}.parquet"), sink.getvalue().to_pybytes()
-        )
+        artifacts.write_bytes(artifacts.join(dir_uri, f"part-{num_parts:05d}.parquet"), sink.getvalue().to_pybytes())
         num_rows, num_parts = num_rows + len(rows), num_parts + 1
     if not num_rows:
         raise DataError(f"there are no problems to write to {dir_uri}; check the source {source!r}")

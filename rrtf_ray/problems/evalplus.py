@@ -98,9 +98,7 @@ def _job(row: Row) -> Job:
         shapes = shapes_of(row.text("assertion", ""), entry_point)
         contract = _contract(program, entry_point, row.text("contract", ""))
     except SyntaxError as error:
-        raise row.error(
-            f"the reference, the contract or the assertion is not valid Python ({error})"
-        ) from error
+        raise row.error(f"the reference, the contract or the assertion is not valid Python ({error})") from error
     inputs = [[repr(reading) for reading in readings(arguments, shapes)] for arguments in _inputs(row)]
     truth = _template(prompt, entry_point, 0).startswith("assert bool(")
     return Job(program, entry_point, contract, inputs, num_trusted=len(row.items("base_input")), truth=truth)
@@ -163,11 +161,7 @@ def _wrap_of(test: ast.expr, entry_point: str) -> str:
     call = f"{entry_point}(*%s)"
     if not isinstance(test, ast.Compare):
         target = test.operand if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) else test
-        is_call = (
-            isinstance(target, ast.Call)
-            and isinstance(target.func, ast.Name)
-            and target.func.id == entry_point
-        )
+        is_call = isinstance(target, ast.Call) and isinstance(target.func, ast.Name) and target.func.id == entry_point
         return f"assert bool({call}) == bool(%s)" if is_call else ""
     left, right = test.left, test.comparators[0]
     wrap = _name_called(left)

@@ -26,9 +26,7 @@ def _problem(row: Row, challenge_tests: bool) -> Problem:
     code = row.text("code")
     tests = row.texts("test_list")
     if not tests:
-        raise row.error(
-            f"problem {task_id!r} has no tests (test_list is empty); add one or remove the problem"
-        )
+        raise row.error(f"problem {task_id!r} has no tests (test_list is empty); add one or remove the problem")
     defined = [function.name for function in functions_of(parsed(row, "code", code))]
     entry_point = called_function(row, tests, defined)
     text = row.text("text") if "text" in row.fields else row.text("prompt")

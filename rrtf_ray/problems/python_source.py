@@ -41,9 +41,7 @@ def parsed(row: Row, name: str, source: str) -> ast.Module:
     try:
         return ast.parse(source, "<response>")
     except (SyntaxError, ValueError) as error:
-        raise row.error(
-            f"the field {name!r} is not valid Python ({error}): {_first_line(source)!r}"
-        ) from error
+        raise row.error(f"the field {name!r} is not valid Python ({error}): {_first_line(source)!r}") from error
 
 
 def functions_of(tree: ast.Module) -> list[ast.FunctionDef]:
@@ -115,13 +113,9 @@ def check_reference(row: Row, problem: Problem) -> None:
     """Raise DataError unless the program that the reference makes is valid Python."""
     if not problem.reference:
         return
-    program = extract(
-        problem.reference, problem.prompt, problem.entry_point, problem.kind, problem.setup
-    ).program
+    program = extract(problem.reference, problem.prompt, problem.entry_point, problem.kind, problem.setup).program
     if not program:
-        raise row.error(
-            f"the reference of problem {problem.id!r} holds no code: {_first_line(problem.reference)!r}"
-        )
+        raise row.error(f"the reference of problem {problem.id!r} holds no code: {_first_line(problem.reference)!r}")
     try:
         compile(program, "<response>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:

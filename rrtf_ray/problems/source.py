@@ -66,9 +66,7 @@ class Row:
     def _value(self, name: str, default: Any) -> Any:
         value = self.fields.get(name, default)
         if value is None:
-            raise self.error(
-                f"the field {name!r} is missing; the row has {', '.join(self.fields) or 'no fields'}"
-            )
+            raise self.error(f"the field {name!r} is missing; the row has {', '.join(self.fields) or 'no fields'}")
         return value
 
 
@@ -113,9 +111,7 @@ def _file_rows(source: str) -> Iterator[Row]:
     except (ImportError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(
-            f"{source}: {error}; install the filesystem's package or copy the file here"
-        ) from error
+        raise DataError(f"{source}: {error}; install the filesystem's package or copy the file here") from error
     except (gzip.BadGzipFile, EOFError) as error:
         raise DataError(f"{source}: broken gzip data ({error}); fetch the file again") from error
 
@@ -149,9 +145,7 @@ def _items_of(source: str, text: str) -> Iterator[Row]:
 
 def _row(place: str, value: Any) -> Row:
     if not isinstance(value, dict):
-        raise DataError(
-            f"{place}: {_shown(value)} is not a JSON object; every row is one {{...}} with named fields"
-        )
+        raise DataError(f"{place}: {_shown(value)} is not a JSON object; every row is one {{...}} with named fields")
     return Row(place, value)
 
 

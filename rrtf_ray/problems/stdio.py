@@ -26,9 +26,7 @@ def _problem(row: Row) -> Problem:
     inputs, outputs = row.texts("inputs"), row.texts("outputs")
     task_id, solution = row.text("task_id"), row.text("solution", "")
     if not inputs or len(inputs) != len(outputs):
-        raise row.error(
-            f"problem {task_id!r} has {len(inputs)} inputs and {len(outputs)} outputs; give one each"
-        )
+        raise row.error(f"problem {task_id!r} has {len(inputs)} inputs and {len(outputs)} outputs; give one each")
     return Problem(
         id=task_id,
         prompt=docstring(_statement(row, solution, inputs[0], outputs[0])),

@@ -52,26 +52,18 @@ def _list(phrase: str, code: str, *bugs: str, constants: tuple[int, ...] = ()) -
     return Operation(phrase, code, bugs, constants)
 
 
-def _fold(
-    phrase: str, code: str, *bugs: str, constants: tuple[int, ...] = (), returns: str = "int"
-) -> Operation:
+def _fold(phrase: str, code: str, *bugs: str, constants: tuple[int, ...] = (), returns: str = "int") -> Operation:
     return Operation(f"return {phrase}", code, bugs, constants, returns)
 
 
 LIST_OPERATIONS: dict[str, Operation] = {
-    "keep_above": _keep(
-        "keep the numbers greater than {k}", "n > {k}", "n >= {k}", "n < {k}", constants=DIGITS
-    ),
+    "keep_above": _keep("keep the numbers greater than {k}", "n > {k}", "n >= {k}", "n < {k}", constants=DIGITS),
     "keep_below": _keep("keep the numbers less than {k}", "n < {k}", "n <= {k}", "n > {k}", constants=DIGITS),
     "keep_at_least": _keep("keep the numbers that are at least {k}", "n >= {k}", "n > {k}", constants=DIGITS),
     "keep_even": _keep("keep the even numbers", "n % 2 == 0", "n % 2 == 1"),
     "keep_odd": _keep("keep the odd numbers", "n % 2 == 1", "n % 2 == 0"),
-    "keep_multiples": _keep(
-        "keep the multiples of {k}", "n % {k} == 0", "n % {k} == 1", constants=FACTORS[1:]
-    ),
-    "drop_multiples": _keep(
-        "drop the multiples of {k}", "n % {k} != 0", "n % {k} == 0", constants=FACTORS[1:]
-    ),
+    "keep_multiples": _keep("keep the multiples of {k}", "n % {k} == 0", "n % {k} == 1", constants=FACTORS[1:]),
+    "drop_multiples": _keep("drop the multiples of {k}", "n % {k} != 0", "n % {k} == 0", constants=FACTORS[1:]),
     "keep_positive": _keep("keep the positive numbers", "n > 0", "n >= 0"),
     "keep_negative": _keep("keep the negative numbers", "n < 0", "n <= 0", "n > 0"),
     "remove_value": _keep("remove every {k}", "n != {k}", "n == {k}", constants=DIGITS),
@@ -82,30 +74,20 @@ LIST_OPERATIONS: dict[str, Operation] = {
     "negate": _each("negate each number", "-n", "abs(n)"),
     "absolute": _each("take the absolute value of each number", "abs(n)", "-n"),
     "divide": _each("divide each number by {k} rounding down", "n // {k}", "n % {k}", constants=FACTORS),
-    "remainder": _each(
-        "take the remainder of each number modulo {k}", "n % {k}", "n // {k}", constants=FACTORS[1:]
-    ),
+    "remainder": _each("take the remainder of each number modulo {k}", "n % {k}", "n // {k}", constants=FACTORS[1:]),
     "cap": _each("lower each number to at most {k}", "min(n, {k})", "max(n, {k})", constants=DIGITS),
     "lift": _each("raise each number to at least {k}", "max(n, {k})", "min(n, {k})", constants=DIGITS),
-    "sort": _list(
-        "sort the numbers", "sorted(numbers)", "sorted(numbers, reverse=True)", "sorted(set(numbers))"
-    ),
+    "sort": _list("sort the numbers", "sorted(numbers)", "sorted(numbers, reverse=True)", "sorted(set(numbers))"),
     "sort_down": _list(
         "sort the numbers in descending order",
         "sorted(numbers, reverse=True)",
         "sorted(numbers)",
         "numbers[::-1]",
     ),
-    "sort_by_size": _list(
-        "sort the numbers by absolute value", "sorted(numbers, key=abs)", "sorted(numbers)"
-    ),
+    "sort_by_size": _list("sort the numbers by absolute value", "sorted(numbers, key=abs)", "sorted(numbers)"),
     "reverse": _list("reverse the list", "numbers[::-1]", "sorted(numbers, reverse=True)"),
-    "first": _list(
-        "take the first {k} numbers", "numbers[:{k}]", "numbers[:{j}]", "numbers[{k}:]", constants=SMALL
-    ),
-    "last": _list(
-        "take the last {k} numbers", "numbers[-{k}:]", "numbers[{k}:]", "numbers[:-{k}]", constants=SMALL
-    ),
+    "first": _list("take the first {k} numbers", "numbers[:{k}]", "numbers[:{j}]", "numbers[{k}:]", constants=SMALL),
+    "last": _list("take the last {k} numbers", "numbers[-{k}:]", "numbers[{k}:]", "numbers[:-{k}]", constants=SMALL),
     "drop_first": _list(
         "drop the first {k} numbers", "numbers[{k}:]", "numbers[{j}:]", "numbers[:{k}]", constants=SMALL
     ),
@@ -113,9 +95,7 @@ LIST_OPERATIONS: dict[str, Operation] = {
     "every_other": _list(
         "take every second number starting with the first", "numbers[::2]", "numbers[1::2]", "numbers[2:]"
     ),
-    "unique": _list(
-        "remove duplicates keeping the order", "list(dict.fromkeys(numbers))", "sorted(set(numbers))"
-    ),
+    "unique": _list("remove duplicates keeping the order", "list(dict.fromkeys(numbers))", "sorted(set(numbers))"),
     "running_total": _list(
         "replace each number by the running total",
         "[sum(numbers[:i + 1]) for i in range(len(numbers))]",
@@ -137,12 +117,8 @@ FOLDS: dict[str, Operation] = {
     "sum": _fold("the sum", "sum(numbers)", "sum(numbers[1:])", "len(numbers)"),
     "count": _fold("the count", "len(numbers)", "len(numbers) - 1", "len(set(numbers))"),
     "distinct": _fold("the number of distinct values", "len(set(numbers))", "len(numbers)"),
-    "largest": _fold(
-        "the largest or 0", "max(numbers, default=0)", "min(numbers, default=0)", "max(numbers)"
-    ),
-    "smallest": _fold(
-        "the smallest or 0", "min(numbers, default=0)", "max(numbers, default=0)", "min(numbers)"
-    ),
+    "largest": _fold("the largest or 0", "max(numbers, default=0)", "min(numbers, default=0)", "max(numbers)"),
+    "smallest": _fold("the smallest or 0", "min(numbers, default=0)", "max(numbers, default=0)", "min(numbers)"),
     "spread": _fold(
         "the largest minus the smallest or 0",
         "max(numbers, default=0) - min(numbers, default=0)",

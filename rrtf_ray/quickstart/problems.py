@@ -51,9 +51,7 @@ def draw_solvable(share: Share, num: int, seed: int) -> list[tuple[Composition, 
             break
         draws += 1
         if draws > _MAX_DRAWS_PER_PROBLEM * max(num, 10):
-            raise InputError(
-                f"only {len(found)} of {num} distinct {share} problems were found; ask for fewer problems"
-            )
+            raise InputError(f"only {len(found)} of {num} distinct {share} problems were found; ask for fewer problems")
         if composition in found:
             continue
         inputs = _telling_inputs(composition, rng)
@@ -71,9 +69,7 @@ def example_of(composition: Composition, rng: random.Random) -> str:
     return f">>> {composition.function_name}({list(numbers)})\n{value!r}"
 
 
-def _problem(
-    composition: Composition, inputs: Sequence[Numbers], split: Split, index: int, seed: int
-) -> Problem:
+def _problem(composition: Composition, inputs: Sequence[Numbers], split: Split, index: int, seed: int) -> Problem:
     expressions = composition.expressions()
     asserts = "".join(
         f"    assert candidate({list(numbers)}) == {_run(expressions, numbers)!r}\n" for numbers in inputs

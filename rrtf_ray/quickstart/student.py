@@ -61,9 +61,7 @@ def make_student(
     import torch
 
     started, started_cpu = perf_counter(), process_time()
-    texts = [
-        d.given + d.written + (d.suffix or "") for d in islice(draw_documents(seed), _TOKENIZER_DOCUMENTS)
-    ]
+    texts = [d.given + d.written + (d.suffix or "") for d in islice(draw_documents(seed), _TOKENIZER_DOCUMENTS)]
     tokenizer = train_tokenizer(texts, vocab_size=VOCAB_SIZE, max_length=NUM_POSITIONS)
     with _fixed_threads(NUM_THREADS), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -179,9 +177,7 @@ def _encode(document: Document, tokenizer: PreTrainedTokenizerFast) -> Example:
     given = tokenizer.encode(document.given, add_special_tokens=False)
     if document.suffix is not None:
         suffix = tokenizer.encode(document.suffix, add_special_tokens=False)
-        before, between, after = (
-            tokenizer.convert_tokens_to_ids(t) for t in (FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE)
-        )
+        before, between, after = (tokenizer.convert_tokens_to_ids(t) for t in (FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE))
         given = [before, *given, between, *suffix, after]
     written = [*tokenizer.encode(document.written, add_special_tokens=False), tokenizer.eos_token_id]
     return given + written, [_IGNORED] * len(given) + written

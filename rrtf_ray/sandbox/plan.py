@@ -39,9 +39,7 @@ class Plan:
     expected: tuple[str, ...] = ()
 
 
-def make_plan(
-    tests: Sequence[Test], kind: ProblemKind, entry_point: str, setup: str, fail_fast: bool
-) -> Plan:
+def make_plan(tests: Sequence[Test], kind: ProblemKind, entry_point: str, setup: str, fail_fast: bool) -> Plan:
     """DataError, with the test's number, for a test that cannot be read."""
     if not tests:
         raise DataError("there are no tests to run; give at least one, or do not run the program")

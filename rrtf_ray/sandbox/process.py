@@ -81,9 +81,7 @@ class Zygote:
     def pid(self) -> int:
         return self._process.pid
 
-    def run(
-        self, job: bytes, program: str, stdin: bytes | None, wall_s: float, num_results: int
-    ) -> tuple[Report, str]:
+    def run(self, job: bytes, program: str, stdin: bytes | None, wall_s: float, num_results: int) -> tuple[Report, str]:
         """Run one program. Returns what became of it, and the nonce that its records must carry."""
         nonce = secrets.token_hex(8)
         request = {

@@ -64,7 +64,8 @@ class ExecuteActor:
     def __init__(self, config: ExecuteConfig) -> None:
         self._fail_fast = config.fail_fast
         self._sandbox = Sandbox(
-            Limits(wall_s=config.wall_s, cpu_s=config.cpu_s, memory_mb=config.memory_mb), isolation=config.isolation
+            Limits(wall_s=config.wall_s, cpu_s=config.cpu_s, memory_mb=config.memory_mb),
+            isolation=config.isolation,
         )
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -83,7 +84,11 @@ class ExecuteActor:
         programs = [c.program for c in candidates]
         try:
             return self._sandbox.run(
-                programs, problem.tests, kind=problem.kind, entry_point=problem.entry_point, fail_fast=self._fail_fast
+                programs,
+                problem.tests,
+                kind=problem.kind,
+                entry_point=problem.entry_point,
+                fail_fast=self._fail_fast,
             )
         except DataError as error:  # this problem's tests cannot be used; that is no fault of its candidates
             return [Verdict(Outcome.SANDBOX_ERROR, detail=str(error)) for _ in candidates]

@@ -57,7 +57,12 @@ def connected(config: Config) -> Iterator[None]:
 
 def _connect(address: str) -> None:
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": ENVIRONMENT})
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": ENVIRONMENT},
+        )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"cluster.address={address!r}: no Ray cluster answers there ({str(error).splitlines()[0]}); "
@@ -95,7 +100,9 @@ def _keep_logs(session: Path, target: Path) -> None:
                 shutil.copyfile(path, to)
 
 
-def require(what: str, *, cpus: float = 0.0, gpus: float = 0.0, largest_cpus: float = 0.0, largest_gpus: float = 0.0) -> None:
+def require(
+    what: str, *, cpus: float = 0.0, gpus: float = 0.0, largest_cpus: float = 0.0, largest_gpus: float = 0.0
+) -> None:
     """Raise ResourceError at once where the cluster does not have these, and its autoscaler can never get them.
 
     what: the configuration keys to change. largest_*: what one worker needs on a single node.

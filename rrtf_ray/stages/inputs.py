@@ -14,7 +14,16 @@ from typing import Any
 
 import yaml
 
-from rrtf_ray.artifacts import MANIFEST, RowStore, exists, join, read_json, upload_dir, write_bytes, write_json
+from rrtf_ray.artifacts import (
+    MANIFEST,
+    RowStore,
+    exists,
+    join,
+    read_json,
+    upload_dir,
+    write_bytes,
+    write_json,
+)
 from rrtf_ray.config import Config, fingerprint, resolved
 from rrtf_ray.errors import InputError
 from rrtf_ray.problems import read_manifest, read_problems
@@ -62,7 +71,9 @@ def prepare_problems(config: Config, run: RunDir) -> None:
         settings["seed"] = config.seed
         identity: Any = ["quickstart", config.seed]
     else:
-        sources = [config.problems.source] + ([config.problems.held_out_source] if config.problems.held_out_source else [])
+        sources = [config.problems.source] + (
+            [config.problems.held_out_source] if config.problems.held_out_source else []
+        )
         identity = [read_manifest(source)["sha256"] for source in sources]
     key = fingerprint(settings, identity)
     for split, rows in _splits(config).items():
@@ -125,7 +136,9 @@ def prepare_student(config: Config, run: RunDir) -> str:
     try:
         with bar("student", NUM_STEPS) as shown:
             made = make_student(
-                folder, seed=config.seed, on_step=lambda step, total, loss: shown.advance(1, f"loss {loss:.3f}")
+                folder,
+                seed=config.seed,
+                on_step=lambda step, total, loss: shown.advance(1, f"loss {loss:.3f}"),
             )
         upload_dir(folder, place, {"seed": config.seed, **made})
     finally:

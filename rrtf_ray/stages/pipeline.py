@@ -32,7 +32,14 @@ def run_stage(stage: str, config: Config, number: int = 1) -> None:
     with connected(config):
         prepare_problems(config, run)
         if stage == "sample":
-            sample(config, run.problems(Split.TRAIN), run.samples(number), _student(config, run, number), number, "sample")
+            sample(
+                config,
+                run.problems(Split.TRAIN),
+                run.samples(number),
+                _student(config, run, number),
+                number,
+                "sample",
+            )
         elif stage == "execute":
             execute(config, run.samples(number), run.groups(number), "execute")
         elif stage == "rank":
@@ -71,7 +78,10 @@ def run_all(config: Config) -> dict[str, Any]:
             with seconds.of("serve"):
                 problem = next(iter(run.problems(Split.HELD_OUT).read()))
                 answer = ask_once(
-                    run.checkpoint(config.rounds), problem.prompt, engine=config.model, max_tokens=config.sample.max_tokens
+                    run.checkpoint(config.rounds),
+                    problem.prompt,
+                    engine=config.model,
+                    max_tokens=config.sample.max_tokens,
                 )
                 say(f"serve: one completion through Ray Serve in {answer[1]:.2f} s")
     trained_on = evaluate_groups(run.groups(1).read(), _student(config, run, 1), None, config.evaluate.k)
@@ -133,7 +143,7 @@ class _Seconds:
         self.total: dict[str, float] = read_json(self._place) if exists(self._place) else {}
 
     @contextmanager
-    def of(self, stage: str):  # noqa: ANN201
+    def of(self, stage: str):
         started = time.monotonic()
         try:
             yield

@@ -14,7 +14,12 @@ from rrtf_ray.records import Problem
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+_WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
 _POSITIONS = ("n_positions", "max_position_embeddings", "n_ctx")
 
@@ -34,7 +39,11 @@ def check_model(model: str, max_model_len: int | None = None) -> None:
         raise InputError(f"model {model!r} does not exist; give a folder, a URI or a hub id (org/name)")
     missing = [
         what
-        for what, names in (("config.json", ("config.json",)), ("weights", _WEIGHTS), ("a tokenizer", _TOKENIZERS))
+        for what, names in (
+            ("config.json", ("config.json",)),
+            ("weights", _WEIGHTS),
+            ("a tokenizer", _TOKENIZERS),
+        )
         if not any(exists(join(model, name)) for name in names)
     ]
     if missing:

@@ -41,7 +41,9 @@ _SPREAD = {
 }
 
 
-def sample(config: Config, source: RowStore[Problem], sink: RowStore[Group], model: str, number: int, name: str) -> Tally:
+def sample(
+    config: Config, source: RowStore[Problem], sink: RowStore[Group], model: str, number: int, name: str
+) -> Tally:
     """Candidates for every problem; `number` is the round, which enters the seeds."""
     step = _sampling(config, source, sink, model, number)
     settings = _sample_settings(config, model, number)
@@ -67,7 +69,8 @@ def execute(config: Config, source: RowStore[Group], sink: RowStore[Group], name
 def rank_groups(config: Config, source: RowStore[Group], sink: RowStore[Ranking], name: str) -> Tally:
     """Rankings of executed groups, with a reason for each that cannot be trained on."""
     step = Step(
-        _rank_table, {"fn_args": [config.rank], "batch_size": None, "num_cpus": 0.5, "udf_modifying_row_count": False}
+        _rank_table,
+        {"fn_args": [config.rank], "batch_size": None, "num_cpus": 0.5, "udf_modifying_row_count": False},
     )
     return _run(config, name, source, sink, [step], {"rank": config.rank.model_dump(mode="json")})
 
@@ -76,9 +79,7 @@ def _rank_table(table: pa.Table, config: RankConfig) -> pa.Table:
     return to_table([rank(group, config) for group in from_table(Group, table)], Ranking)
 
 
-def _sampling(
-    config: Config, source: RowStore[Problem], sink: RowStore[Group], model: str, number: int
-) -> Step | None:
+def _sampling(config: Config, source: RowStore[Problem], sink: RowStore[Group], model: str, number: int) -> Step | None:
     """The sampling step after all checks that can fail before an engine starts; None where nothing is left to do."""
     if sink.is_complete():
         return None
@@ -184,4 +185,3 @@ def _counts(tally: Tally) -> str:
     texts += [f"{count} {what}" for what, count in tally.outcomes.most_common()]
     texts += [f"{count} {what}" for what, count in tally.reasons.most_common(4)]
     return ", ".join(texts)
-

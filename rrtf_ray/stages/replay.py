@@ -38,7 +38,9 @@ def load_replay(path: str, problems: RowStore[Problem], limit: int | None) -> di
             continue
         found[problem_id] += _responses(place, row)
     if not found:
-        raise DataError(f"{path}: none of its {unknown} rows belongs to a problem of {problems.uri}; is it another set?")
+        raise DataError(
+            f"{path}: none of its {unknown} rows belongs to a problem of {problems.uri}; is it another set?"
+        )
     if unknown:
         say(f"replay: {unknown} rows of {path} belong to none of the problems and are left out")
     return {problem_id: texts[:limit] for problem_id, texts in found.items()}

@@ -12,7 +12,10 @@ from rrtf_ray.progress import console, say
 
 
 def print_report(
-    summary: dict[str, Any], evaluations: dict[str, Evaluation], answer: tuple[str, float] | None, config: Config
+    summary: dict[str, Any],
+    evaluations: dict[str, Evaluation],
+    answer: tuple[str, float] | None,
+    config: Config,
 ) -> None:
     """Before and after, counts and seconds, and where to look further."""
     if evaluations:

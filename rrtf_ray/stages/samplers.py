@@ -90,7 +90,6 @@ class VLLMSampler:
             for i, output in enumerate(sorted(final.outputs, key=lambda o: o.index))
         ]
 
-
     async def _generate(self, prompt: str, parameters: SamplingParams) -> RequestOutput:
         """The finished request; a dead engine is replaced and asked again."""
         from vllm.v1.engine.exceptions import EngineDeadError
@@ -134,7 +133,10 @@ def engine_arguments(config: ModelConfig) -> dict[str, Any]:
     if current_platform.is_cpu():
         # A seeded request whose prompt is computed in pieces kills the engine: CPU generators cannot be rewound
         # ("CPU Generator does not use offset"). Whole prompts need a step that holds the longest of them.
-        arguments |= {"enable_chunked_prefill": False, "max_num_batched_tokens": max(4096, config.max_model_len)}
+        arguments |= {
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": max(4096, config.max_model_len),
+        }
     return arguments | config.engine
 
 

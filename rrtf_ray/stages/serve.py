@@ -31,7 +31,10 @@ def build_app(model: str, *, name: str = "rrtf", engine: ModelConfig | None = No
     check_model(model, engine.max_model_len)
     bundle = {"CPU": 1.0} | ({"GPU": gpus} if gpus else {})
     config = LLMConfig(
-        model_loading_config={"model_id": name, "model_source": local_copy(model) if "://" in model else model},
+        model_loading_config={
+            "model_id": name,
+            "model_source": local_copy(model) if "://" in model else model,
+        },
         engine_kwargs=engine_arguments(engine),
         placement_group_config={"bundles": [bundle]},
         deployment_config={"num_replicas": 1},

@@ -112,7 +112,11 @@ def run_plan(
     filesystem, _ = resolve(source.uri)
     light = {"num_cpus": 0.05}  # reading and writing must not take a core's place from the stages
     dataset = ray.data.read_parquet(
-        source.parts(), filesystem=filesystem, partitioning=None, override_num_blocks=len(source.parts()), **light
+        source.parts(),
+        filesystem=filesystem,
+        partitioning=None,
+        override_num_blocks=len(source.parts()),
+        **light,
     )
     if done:
         dataset = dataset.map_batches(
@@ -121,13 +125,17 @@ def run_plan(
     dataset = dataset.repartition(target_num_rows_per_block=rows_per_block)
     for step in steps:
         dataset = dataset.map_batches(step.function, batch_format="pyarrow", **step.arguments)
-    dataset = dataset.map_batches(
-        Publish(sink).__call__, batch_format="pyarrow", batch_size=rows_per_part, **light
-    )
+    dataset = dataset.map_batches(Publish(sink).__call__, batch_format="pyarrow", batch_size=rows_per_part, **light)
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for text in batch.column("tally").to_pylist():
             row = json.loads(text)
-            yield Tally(row["rows"], row["candidates"], row["tokens"], Counter(row["outcomes"]), Counter(row["reasons"]))
+            yield Tally(
+                row["rows"],
+                row["candidates"],
+                row["tokens"],
+                Counter(row["outcomes"]),
+                Counter(row["reasons"]),
+            )
 
 
 def _leave_out(table: pa.Table, done: frozenset[str], id_column: str) -> pa.Table:

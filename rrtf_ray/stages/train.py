@@ -92,8 +92,7 @@ def _fit(
         scaling_config=ScalingConfig(
             num_workers=config.train.num_workers,
             use_gpu=config.train.use_gpu,
-            resources_per_worker={"CPU": config.train.cpus_per_worker}
-            | ({"GPU": 1.0} if config.train.use_gpu else {}),
+            resources_per_worker={"CPU": config.train.cpus_per_worker} | ({"GPU": 1.0} if config.train.use_gpu else {}),
         ),
         torch_config=TorchConfig(backend="nccl" if config.train.use_gpu else "gloo", timeout_s=1800),
         run_config=RunConfig(

@@ -37,7 +37,9 @@ def train_worker(settings: dict[str, Any]) -> None:
     folder = local_copy(settings["model"]) if "://" in settings["model"] else settings["model"]
     examples, left_out, tokenizer = _load_examples(settings, folder)
     if not examples:
-        raise StageError(f"no ranking can be trained on (left out: {dict(left_out)}); see train.loss and sample.teacher")
+        raise StageError(
+            f"no ranking can be trained on (left out: {dict(left_out)}); see train.loss and sample.teacher"
+        )
     steps = schedule(len(examples), config.epochs, config.batch_groups, settings["seed"])
     engine = _engine(config, folder, len(steps), world)
     first = _restore(engine, ray.train.get_checkpoint())
@@ -46,7 +48,11 @@ def train_worker(settings: dict[str, Any]) -> None:
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     for number in range(first, len(steps)):
         metrics = _step(engine, config, examples, steps[number], rank, world, pad)
-        metrics |= {"step": number + 1, "steps": len(steps), "epoch": (number + 1) * config.epochs / len(steps)}
+        metrics |= {
+            "step": number + 1,
+            "steps": len(steps),
+            "epoch": (number + 1) * config.epochs / len(steps),
+        }
         if rank == 0:
             settings["queue"].put(metrics)
         if (number + 1) % config.checkpoint_every_steps == 0 and number + 1 < len(steps):
@@ -248,9 +254,7 @@ def _save(engine: Any, step: int) -> None:
 
 def _weights(engine: Any, config: TrainConfig) -> Iterator[tuple[str, torch.Tensor]]:
     """The whole model's weights; under ZeRO 3 all workers take part in collecting them."""
-    whole = (
-        engine._zero3_consolidated_16bit_state_dict() if config.zero_stage == 3 else engine.module.state_dict()
-    )
+    whole = engine._zero3_consolidated_16bit_state_dict() if config.zero_stage == 3 else engine.module.state_dict()
     yield from (whole or {}).items()
 
 

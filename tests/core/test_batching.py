@@ -55,7 +55,9 @@ def test_choose_refuses_a_target_that_fails_unless_asked():
 
 
 def test_tokenize_leaves_out_whole_responses_that_do_not_fit():
-    one = ranking(candidate("t0", Outcome.PASSED, completion="xy"), candidate("s0", Outcome.FAILED, completion="z" * 50))
+    one = ranking(
+        candidate("t0", Outcome.PASSED, completion="xy"), candidate("s0", Outcome.FAILED, completion="z" * 50)
+    )
     kept, target = choose(one, max_candidates=4, ft_target="teacher", require_passing_target=True)
     arguments = {"encode_prompt": encode, "encode_completion": encode, "eos": EOS, "template": "#{prompt}"}
     whole = tokenize(one, kept, target, **arguments, max_length=100)

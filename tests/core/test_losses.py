@@ -74,7 +74,11 @@ def test_order_of_candidates_is_irrelevant_and_inputs_are_unmodified():
     loss, _ = call(p, [1.0, -1.0, 0.5], lengths=[2, 3, 4])
     order = [2, 0, 1]
     other, _ = call(
-        p[order], [0.5, 1.0, -1.0], lengths=[4, 2, 3], teacher=[False, True, False], target=[False, True, False]
+        p[order],
+        [0.5, 1.0, -1.0],
+        lengths=[4, 2, 3],
+        teacher=[False, True, False],
+        target=[False, True, False],
     )
     assert other.item() == pytest.approx(loss.item())
     loss.backward()
@@ -104,4 +108,9 @@ def test_token_logprobs_agree_with_log_softmax_at_any_chunk_and_ignore_padding()
 
 
 def test_token_logprobs_of_an_empty_mask_is_zero():
-    assert token_logprobs(torch.randn(1, 3, 4), torch.zeros(1, 3, dtype=torch.long), torch.zeros(1, 3, dtype=torch.bool)).sum() == 0
+    assert (
+        token_logprobs(
+            torch.randn(1, 3, 4), torch.zeros(1, 3, dtype=torch.long), torch.zeros(1, 3, dtype=torch.bool)
+        ).sum()
+        == 0
+    )

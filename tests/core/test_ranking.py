@@ -56,9 +56,7 @@ def test_teacher_wins_a_tie_but_not_against_a_better_student():
 
 
 def test_human_preference_breaks_a_tie():
-    ranking = rank(
-        group(candidate("s0", Outcome.PASSED), candidate("s1", Outcome.PASSED, preference=0.5)), CONFIG
-    )
+    ranking = rank(group(candidate("s0", Outcome.PASSED), candidate("s1", Outcome.PASSED, preference=0.5)), CONFIG)
     assert order(ranking) == ["s1", "s0"]
     assert ranking.candidates[0].human_bonus == pytest.approx(0.05)
 
@@ -83,5 +81,9 @@ def test_too_few():
 
 
 def test_order_of_candidates_does_not_matter():
-    first = [candidate("s0", Outcome.FAILED, passed=2), candidate("t0", Outcome.PASSED), candidate("s1", Outcome.PASSED)]
+    first = [
+        candidate("s0", Outcome.FAILED, passed=2),
+        candidate("t0", Outcome.PASSED),
+        candidate("s1", Outcome.PASSED),
+    ]
     assert rank(group(*first), CONFIG) == rank(group(*reversed(first)), CONFIG)

@@ -97,9 +97,7 @@ def test_leetcode_prompt_can_be_continued(tmp_path: Path) -> None:
     assert problem.prompt.endswith('3\n"""\nclass Solution:\n    def add(self, a: int, b: int) -> int:\n')
     assert problem.setup == "from typing import *\nONE = 1\n"
     assert problem.split is Split.HELD_OUT
-    program = extract(
-        "        return a + b * ONE\n", problem.prompt, problem.entry_point, setup=problem.setup
-    ).program
+    program = extract("        return a + b * ONE\n", problem.prompt, problem.entry_point, setup=problem.setup).program
     scope: dict[str, Any] = {}
     exec(program, scope)
     assert scope["Solution"]().add(1, 2) == 3
@@ -121,9 +119,7 @@ def test_humaneval_takes_modules_for_granted(tmp_path: Path) -> None:
     assert load_one(tmp_path, "humaneval", test=test).tests[0].code == "import math\n" + test
 
 
-@pytest.mark.parametrize(
-    "body", ["  y = 3\n  return x * y\n", "\ty = 3\n\treturn x * y\n", " if x:\n  return 3*x\n"]
-)
+@pytest.mark.parametrize("body", ["  y = 3\n  return x * y\n", "\ty = 3\n\treturn x * y\n", " if x:\n  return 3*x\n"])
 def test_bodies_are_fitted_to_their_prompt(body: str) -> None:
     prompt = rows.humaneval()["prompt"]
     fitted = fitted_body(prompt, body + "def other():\n\treturn 1\n")
@@ -131,9 +127,7 @@ def test_bodies_are_fitted_to_their_prompt(body: str) -> None:
     assert fitted.endswith("def other():\n\treturn 1\n")
 
 
-@pytest.mark.parametrize(
-    "text", ["plain", 'says "hi"', 'ends with "', r"a\d and \N", '"""', '\\"""', "line\n\ntwo"]
-)
+@pytest.mark.parametrize("text", ["plain", 'says "hi"', 'ends with "', r"a\d and \N", '"""', '\\"""', "line\n\ntwo"])
 def test_docstrings_keep_the_text(text: str) -> None:
     assert ast.literal_eval(docstring(text).strip()).strip("\n") == text
 
@@ -209,9 +203,7 @@ def test_evalplus_order_of_a_set(tmp_path: Path) -> None:
 def test_public_references_pass(format_name: str, name: str, num_problems: int, num_failing: int) -> None:
     report = CheckReport()
     with Sandbox(LIMITS, isolation="best_effort") as sandbox:
-        checked = list(
-            check_references(load(format_name, rows.shared_file(f"problems/{name}")), sandbox, report)
-        )
+        checked = list(check_references(load(format_name, rows.shared_file(f"problems/{name}")), sandbox, report))
     assert len(checked) == num_problems
     assert len(report.failures) == num_failing, str(report)
 

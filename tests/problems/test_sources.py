@@ -169,9 +169,7 @@ def test_a_source_that_cannot_be_opened(source: str, text: str) -> None:
 
 def test_a_wrong_format_is_guessed(tmp_path: Path) -> None:
     source = rows.write_jsonl(tmp_path / "p.jsonl", [rows.mbpp()])
-    with pytest.raises(
-        DataError, match=r"p\.jsonl:1: .*'humaneval' needs .*; it looks like the format 'mbpp'"
-    ):
+    with pytest.raises(DataError, match=r"p\.jsonl:1: .*'humaneval' needs .*; it looks like the format 'mbpp'"):
         list(load("humaneval", source))
     source = rows.write_jsonl(tmp_path / "q.jsonl", [{"question": 1}])
     with pytest.raises(DataError, match="it has question"):
@@ -200,17 +198,13 @@ def test_hub_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def own_problems(tmp_path: Path, count: int) -> list[Problem]:
-    source = rows.write_jsonl(
-        tmp_path / "p.jsonl", [rows.humaneval(task_id=f"own/{i}") for i in range(count)]
-    )
+    source = rows.write_jsonl(tmp_path / "p.jsonl", [rows.humaneval(task_id=f"own/{i}") for i in range(count)])
     return list(load("humaneval", source))
 
 
 def test_data_set_round_trip(tmp_path: Path) -> None:
     problems = own_problems(tmp_path, 2500)
-    manifest = write_problems(
-        iter(problems), str(tmp_path / "set"), format_name="humaneval", source="p.jsonl"
-    )
+    manifest = write_problems(iter(problems), str(tmp_path / "set"), format_name="humaneval", source="p.jsonl")
     assert sorted(p.name for p in (tmp_path / "set").iterdir()) == [
         "manifest.json",
         "part-00000.parquet",

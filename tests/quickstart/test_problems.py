@@ -119,9 +119,7 @@ def test_description_and_body_read_as_documented():
     sentence = "Keep the numbers greater than 3, then square each number, then return the sum."
     assert composition.description == sentence
     assert composition.body(composition.expressions()) == (
-        "    numbers = [n for n in numbers if n > 3]\n"
-        "    numbers = [n * n for n in numbers]\n"
-        "    return sum(numbers)\n"
+        "    numbers = [n for n in numbers if n > 3]\n    numbers = [n * n for n in numbers]\n    return sum(numbers)\n"
     )
     without_fold = Composition((Step("add", 2), Step("sort")))
     assert without_fold.description == "Add 2 to each number, then sort the numbers, then return the list."

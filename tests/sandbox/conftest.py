@@ -21,9 +21,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield shared
 
 
-def run_function(
-    sandbox: Sandbox, program: str, tests: Sequence[Test] = DOUBLE, entry: str = "double"
-) -> Verdict:
+def run_function(sandbox: Sandbox, program: str, tests: Sequence[Test] = DOUBLE, entry: str = "double") -> Verdict:
     return sandbox.run([program], tests, kind=ProblemKind.FUNCTION, entry_point=entry)[0]
 
 

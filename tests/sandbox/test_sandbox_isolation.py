@@ -47,10 +47,7 @@ def test_verdicts_are_the_same_in_every_tier(tier):
         assert run_function(sandbox, GOOD).outcome is Outcome.PASSED
         assert run_function(sandbox, "def double(x): return 1").outcome is Outcome.FAILED
         assert run_function(sandbox, "while True: pass").outcome is Outcome.TIMEOUT
-        assert (
-            run_function(sandbox, "import sqlite3, zoneinfo\nx = [0] * 10**9").outcome
-            is Outcome.OUT_OF_MEMORY
-        )
+        assert run_function(sandbox, "import sqlite3, zoneinfo\nx = [0] * 10**9").outcome is Outcome.OUT_OF_MEMORY
         assert run_script(sandbox, "print(input())", ("a", "a")).outcome is Outcome.PASSED
 
 
@@ -105,8 +102,7 @@ def test_files_outside_are_out_of_reach(tier, tmp_path):
                 "open(os.__file__, 'a')", "open('/left', 'w')", "os.mkdir('/tmp/left')",
                 f"open({str(victim)!r})", "open('/etc/passwd')"]  # fmt: skip
     program = "import os\n" + "".join(
-        f"try:\n    {attempt}\n    raise SystemError({i})\nexcept OSError: pass\n"
-        for i, attempt in enumerate(attempts)
+        f"try:\n    {attempt}\n    raise SystemError({i})\nexcept OSError: pass\n" for i, attempt in enumerate(attempts)
     )
     with sandbox_without(TIERS[tier], "mount_namespace", "landlock") as sandbox:
         verdict = run_function(sandbox, program + GOOD)
@@ -125,9 +121,7 @@ def test_work_directory_is_writable_small_and_emptied():
             verdict = run_function(sandbox, f"{write}# {i}\n{GOOD}")
             assert verdict.outcome is Outcome.PASSED, verdict.detail
         assert "OSError" in run_function(sandbox, flood).detail
-        assert (
-            run_function(sandbox, "import os\nassert os.listdir() == []\n" + GOOD).outcome is Outcome.PASSED
-        )
+        assert run_function(sandbox, "import os\nassert os.listdir() == []\n" + GOOD).outcome is Outcome.PASSED
 
 
 def test_environment_and_zygote_are_empty_of_secrets(sandbox, monkeypatch):
@@ -158,8 +152,7 @@ def test_signals_and_foreign_processes_are_out_of_reach(sandbox):
     if not sandbox.isolation["seccomp"]:
         pytest.skip("no seccomp on this machine")
     program = (
-        "import os\nfor pid in (1, -1, os.getppid()):\n    try: os.kill(pid, 9)\n"
-        "    except PermissionError: pass\n"
+        "import os\nfor pid in (1, -1, os.getppid()):\n    try: os.kill(pid, 9)\n    except PermissionError: pass\n"
     )
     assert run_function(sandbox, program + GOOD).outcome is Outcome.PASSED
 
@@ -174,9 +167,7 @@ def test_words_on_every_descriptor_are_no_verdict(sandbox):
 
 
 def test_flood_of_the_result_channel_ends(sandbox):
-    program = (
-        "import os\nwhile True:\n    try: os.write(3, b'x' * 65536)\n    except BlockingIOError: break\n"
-    )
+    program = "import os\nwhile True:\n    try: os.write(3, b'x' * 65536)\n    except BlockingIOError: break\n"
     assert run_function(sandbox, program + GOOD).outcome is Outcome.RUNTIME_ERROR
 
 
@@ -195,7 +186,5 @@ def test_missing_layer_is_warned_of(caplog):
 
 def test_probe_gives_a_remedy_for_every_layer_that_is_not_available():
     layers = probe()
-    assert {"seccomp", "pid_namespace", "mount_namespace", "unprivileged_user"} <= {
-        layer.name for layer in layers
-    }
+    assert {"seccomp", "pid_namespace", "mount_namespace", "unprivileged_user"} <= {layer.name for layer in layers}
     assert all(bool(layer.remedy) is not layer.available for layer in layers)

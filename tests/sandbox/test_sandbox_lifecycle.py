@@ -149,9 +149,7 @@ def test_calls_from_several_threads_take_turns(sandbox):
 def test_descriptors_do_not_accumulate(sandbox):
     run_function(sandbox, GOOD)
     before = len(os.listdir("/proc/self/fd"))
-    programs = [
-        f"{GOOD}# fd {i}" for i in range(300)
-    ]  # more than a process may open, if the zygote leaked them
+    programs = [f"{GOOD}# fd {i}" for i in range(300)]  # more than a process may open, if the zygote leaked them
     verdicts = sandbox.run(programs, DOUBLE, kind=ProblemKind.FUNCTION, entry_point="double")
     assert {verdict.outcome for verdict in verdicts} == {Outcome.PASSED}
     assert len(os.listdir("/proc/self/fd")) == before
@@ -169,6 +167,4 @@ def test_many_results_fit_into_the_message(sandbox):
 def test_importing_the_sandbox_brings_no_third_party_package():
     code = "import sys, rrtf_ray.sandbox; print(sorted({m.partition('.')[0] for m in sys.modules}))"
     listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not {"ray", "torch", "numpy", "pydantic", "yaml"} & set(
-        listed.strip("[]\n").replace("'", "").split(", ")
-    )
+    assert not {"ray", "torch", "numpy", "pydantic", "yaml"} & set(listed.strip("[]\n").replace("'", "").split(", "))

@@ -125,9 +125,7 @@ def test_checks_see_the_programs_own_names(sandbox):
 
 def test_each_result_of_a_method_has_its_own_object(sandbox):
     program = "class Solution:\n    n = 0\n    def f(self):\n        self.n += 1\n        return self.n"
-    check = Test(
-        TestKind.CHECK, "def check(candidate):\n    assert candidate() == 1\n    assert candidate() == 1"
-    )
+    check = Test(TestKind.CHECK, "def check(candidate):\n    assert candidate() == 1\n    assert candidate() == 1")
     assert run_function(sandbox, program, [check], entry="Solution().f").tests == (P, P)
 
 
@@ -173,9 +171,7 @@ def test_fail_fast_leaves_the_rest(sandbox):
 
 def test_setup_stands_before_the_program(sandbox):
     program = "from __future__ import annotations\ndef double(x): return TWO * x"
-    verdict = sandbox.run(
-        [program], DOUBLE, kind=ProblemKind.FUNCTION, entry_point="double", setup="TWO = 2"
-    )[0]
+    verdict = sandbox.run([program], DOUBLE, kind=ProblemKind.FUNCTION, entry_point="double", setup="TWO = 2")[0]
     assert verdict.outcome is Outcome.PASSED
 
 
@@ -220,9 +216,7 @@ def test_identical_programs_are_run_once_and_keep_their_places(sandbox):
 
 
 def test_verdicts_are_repeatable(sandbox):
-    program = (
-        "import random\ndef double(x): raise ValueError(random.random(), hash('a'), list({'a', 'b', 'c'}))"
-    )
+    program = "import random\ndef double(x): raise ValueError(random.random(), hash('a'), list({'a', 'b', 'c'}))"
     with Sandbox() as other:
         assert run_function(sandbox, program).detail == run_function(other, program + "\n").detail
 
