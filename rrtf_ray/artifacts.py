@@ -39,7 +39,7 @@ MANIFEST = "manifest.json"
 def resolve(uri: str) -> tuple[pafs.FileSystem, str]:
     """The filesystem and the path in it. Raises InputError where the scheme is unknown."""
     if "://" not in uri:
-        return pafs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
+        return pafs.LocalFileSystem(), absolute(uri)
     try:
         return pafs.FileSystem.from_uri(uri)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -52,6 +52,11 @@ def resolve(uri: str) -> tuple[pafs.FileSystem, str]:
                 f"{uri!r} cannot be opened: {error}; use a local path or an installed filesystem"
             ) from None
         return pafs.PyFileSystem(pafs.FSSpecHandler(filesystem)), path
+
+
+def absolute(uri: str) -> str:
+    """The same place for every process, whatever its working directory; a URI is that already."""
+    return uri if "://" in uri else str(Path(uri).expanduser().absolute())
 
 
 def join(uri: str, *parts: str) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rrtf_ray.artifacts import RowStore, join
+from rrtf_ray.artifacts import RowStore, absolute, join
 from rrtf_ray.records import Group, Problem, Ranking, Split
 
 
@@ -55,6 +55,12 @@ class RunDir:
 
     def evaluated_groups(self, label: str) -> RowStore[Group]:
         return RowStore(join(self.evaluation(label), "groups"), Group, "problem.id")
+
+
+def model_name(run_dir: str, model: str) -> str:
+    """A model's name in settings and records: relative to the run directory where it lies in it, so that a run
+    directory may be moved and continued."""
+    return model.removeprefix(absolute(run_dir).rstrip("/") + "/")
 
 
 def label(number: int) -> str:

@@ -32,7 +32,7 @@ def test_rows_come_back_and_are_complete_only_with_the_manifest(store):
     store.finish({"rows": 2})
     assert store.is_complete()
     assert store.manifest() == {"rows": 2}
-    assert list(store.read())[0] == problem(list(store.read())[0].id)
+    assert {p.id: p for p in store.read()}["a"] == problem("a")
 
 
 def test_repetitions_are_read_once_and_can_be_dropped(store):

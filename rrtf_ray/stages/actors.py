@@ -14,6 +14,7 @@ from rrtf_ray.config import Config, ExecuteConfig
 from rrtf_ray.core.groups import build_group
 from rrtf_ray.errors import DataError
 from rrtf_ray.records import Candidate, Group, Outcome, Problem, Verdict
+from rrtf_ray.run_dir import model_name
 from rrtf_ray.sandbox import Limits, Sandbox
 from rrtf_ray.schemas import from_table, to_table
 from rrtf_ray.stages.samplers import ReplaySampler, Sampler, ScriptedSampler, VLLMSampler
@@ -25,7 +26,7 @@ class SampleActor:
 
     def __init__(self, config: Config, model: str, seed: int, replay: Any = None) -> None:
         self._sample = config.sample
-        self._model = model
+        self._model = model_name(config.run_dir, model)
         self._seed = config.seed
         self._sampler: Sampler
         match config.sample.engine:

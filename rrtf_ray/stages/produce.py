@@ -20,6 +20,7 @@ from rrtf_ray.core.ranking import rank
 from rrtf_ray.errors import InputError, StageError
 from rrtf_ray.progress import bar, say
 from rrtf_ray.records import Group, Outcome, Problem, Ranking
+from rrtf_ray.run_dir import model_name
 from rrtf_ray.schemas import from_table, to_table
 from rrtf_ray.stages.actors import execute_step, sample_step
 from rrtf_ray.stages.cluster import require, unwrapped
@@ -104,7 +105,7 @@ def _sampling(config: Config, source: RowStore[Problem], sink: RowStore[Group], 
 
 def _sample_settings(config: Config, model: str, number: int) -> dict[str, Any]:
     return {
-        "model": model,
+        "model": model_name(config.run_dir, model),
         "engine": config.model.model_dump(mode="json", exclude={"student"}),
         "sample": config.sample.model_dump(mode="json", exclude=_SPREAD["sample"]),
         "seed": config.seed,

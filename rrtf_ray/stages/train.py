@@ -21,7 +21,7 @@ from rrtf_ray.artifacts import MANIFEST, exists, join, read_json, remove, resolv
 from rrtf_ray.config import Config, fingerprint
 from rrtf_ray.errors import InputError, RRTFError, StageError
 from rrtf_ray.progress import bar, say
-from rrtf_ray.run_dir import RunDir
+from rrtf_ray.run_dir import RunDir, model_name
 from rrtf_ray.stages.cluster import require
 from rrtf_ray.stages.preflight import check_model
 from rrtf_ray.stages.train_worker import train_worker
@@ -39,7 +39,11 @@ def train(config: Config, run: RunDir, model: str, number: int, on_metrics: Call
     if not rankings.is_complete():
         raise InputError(f"{rankings.uri} is not complete; run `rrtf rank` first")
     settings = config.train.model_dump(mode="json", exclude={"checkpoint_every_steps", "max_failures"})
-    settings |= {"model": model, "seed": config.seed, "template": config.sample.prompt_template}
+    settings |= {
+        "model": model_name(config.run_dir, model),
+        "seed": config.seed,
+        "template": config.sample.prompt_template,
+    }
     identity = fingerprint(settings, rankings.manifest()["fingerprint"])
     name = f"train {number}"
     if exists(join(target, MANIFEST)):
@@ -82,6 +86,7 @@ def _fit(
         train_loop_config={
             "train": config.train,
             "model": model,
+            "model_name": model_name(config.run_dir, model),
             "rankings": run.rankings(number).uri,
             "target": run.checkpoint(number),
             "template": config.sample.prompt_template,

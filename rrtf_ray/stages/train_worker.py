@@ -281,7 +281,7 @@ def _export(
                 "steps": num_steps,
                 "examples": num_examples,
                 "left_out": dict(left_out),
-                "base": settings["model"],
+                "base": settings["model_name"],
             }
             upload_dir(Path(local), settings["target"], manifest)
     torch.distributed.barrier()

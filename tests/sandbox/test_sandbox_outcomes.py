@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - the tables of programs read best with one case per line
 """Every outcome, from scripted programs."""
 
 from __future__ import annotations
