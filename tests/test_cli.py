@@ -1,23 +1,8 @@
 """The command line as a user meets it: exit codes and the first thing that is printed."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-
-
-def rrtf(*arguments, cwd=ROOT, timeout=200):
-    return subprocess.run(
-        [sys.executable, "-m", "rrtf_ray.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        cwd=cwd,
-    )
 
 
 def write_humaneval(path, *changes):
@@ -40,7 +25,7 @@ def write_humaneval(path, *changes):
 
 
 @pytest.fixture
-def problems(tmp_path):
+def problems(rrtf, tmp_path):
     source = write_humaneval(tmp_path / "p.jsonl", {}, {"task_id": "T/b"}, {"task_id": "T/c"})
     done = rrtf(
         "problems",
@@ -59,20 +44,20 @@ def problems(tmp_path):
     return tmp_path / "problems"
 
 
-def test_help_names_every_command():
+def test_help_names_every_command(rrtf):
     done = rrtf("--help")
     assert done.returncode == 0
     for command in ("run", "sample", "execute", "rank", "train", "evaluate", "problems", "doctor"):
         assert command in done.stdout
 
 
-def test_import_and_check(problems, tmp_path):
+def test_import_and_check(rrtf, problems):
     done = rrtf("problems", "check", problems)
     assert done.returncode == 0, done.stderr
     assert "3 of 3 references pass" in done.stdout
 
 
-def test_check_lists_references_that_fail(tmp_path):
+def test_check_lists_references_that_fail(rrtf, tmp_path):
     source = write_humaneval(tmp_path / "p.jsonl", {}, {"canonical_solution": "    return x\n"})
     rrtf("problems", "import", "--format", "humaneval", "--input", source, "--output", tmp_path / "out")
     done = rrtf("problems", "check", tmp_path / "out")
@@ -94,7 +79,7 @@ def test_check_lists_references_that_fail(tmp_path):
     ],
     ids=["malformed", "missing field", "duplicate id", "reference does not parse", "no tests", "empty"],
 )
-def test_bad_problem_files(tmp_path, rows, says):
+def test_bad_problem_files(rrtf, tmp_path, rows, says):
     source = write_humaneval(tmp_path / "p.jsonl", *rows)
     done = rrtf("problems", "import", "--format", "humaneval", "--input", source, "--output", tmp_path / "out")
     assert done.returncode == 2, done.stdout + done.stderr
@@ -114,14 +99,14 @@ def test_bad_problem_files(tmp_path, rows, says):
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
     ],
 )
-def test_bad_settings_stop_before_anything_runs(tmp_path, arguments, says):
+def test_bad_settings_stop_before_anything_runs(rrtf, tmp_path, arguments, says):
     done = rrtf("run", *arguments, *([] if "--config" in arguments else [f"run_dir={tmp_path}/run"]))
     assert done.returncode == 2, done.stdout + done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_doctor_reports_and_ends():
+def test_doctor_reports_and_ends(rrtf):
     done = rrtf("doctor")
     assert done.returncode == 0, done.stdout
     assert "ray" in done.stdout

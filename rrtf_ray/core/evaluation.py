@@ -48,15 +48,16 @@ def evaluate_groups(groups: Iterable[Group], model: str, draws: Sequence[Draw] |
 
     A problem of which no candidate could be judged is left out of that draw (see num_errors and num_problems).
     """
+    wanted: list[Draw | None] = list(draws) if draws else [None]
     outcomes: Counter[str] = Counter()
-    counts: list[dict[str, tuple[int, int]]] = [{} for _ in draws or [None]]
+    counts: list[dict[str, tuple[int, int]]] = [{} for _ in wanted]
     candidates, errors = [0] * len(counts), [0] * len(counts)
     num_problems = 0
     for group in groups:
         num_problems += 1
         students = [c for c in group.candidates if c.source is Source.STUDENT]
         start = 0
-        for index, draw in enumerate(draws or [None]):
+        for index, draw in enumerate(wanted):
             part = students[start : start + draw.n] if draw else students
             start += len(part)
             found = [c.verdict.outcome for c in part if c.verdict]
@@ -76,7 +77,7 @@ def evaluate_groups(groups: Iterable[Group], model: str, draws: Sequence[Draw] |
             pass_at_k=_estimates(list(counts[i].values()), ks),
             per_problem={id_: passed / n for id_, (n, passed) in counts[i].items()},
         )
-        for i, draw in enumerate(draws or [None])
+        for i, draw in enumerate(wanted)
     )
     return Evaluation(model, num_problems, dict(outcomes), sum(errors), results)
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from rrtf_ray.errors import ConfigError, ResourceError, RRTFError, StageError
 
 log = logging.getLogger(__name__)
 
+CONNECT_TIMEOUT_S = 10.0
 ENVIRONMENT = {
     # A killed worker takes the processes that it started with it.
     "RAY_process_group_cleanup_enabled": "1",
@@ -49,7 +51,8 @@ def connected(config: Config) -> Iterator[None]:
     try:
         yield
     finally:
-        session = Path(ray._private.worker.global_worker.node.get_session_dir_path()) if not address else None
+        node = ray._private.worker.global_worker.node
+        session = Path(node.get_session_dir_path()) if node and not address else None
         ray.shutdown()
         if session and is_local(config.run_dir):
             _keep_logs(session, Path(resolve(join(config.run_dir, "logs", "ray"))[1]))
@@ -57,17 +60,25 @@ def connected(config: Config) -> Iterator[None]:
 
 def _connect(address: str) -> None:
     try:
+        _reach(address)
         ray.init(
             address=address,
             log_to_driver=False,
             logging_level=logging.ERROR,
             runtime_env={"env_vars": ENVIRONMENT},
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"cluster.address={address!r}: no Ray cluster answers there ({str(error).splitlines()[0]}); "
             "start one with `ray start --head`, or leave the key out to use this machine"
         ) from None
+
+
+def _reach(address: str) -> None:
+    """Raise OSError at once where nothing listens; Ray itself would go on trying for many minutes."""
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if separator and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
 
 
 def _start(config: ClusterConfig) -> None:

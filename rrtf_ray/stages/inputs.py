@@ -68,7 +68,7 @@ def prepare_problems(config: Config, run: RunDir) -> None:
 
     Raises InputError where there are no train problems, or where the run directory holds others.
     """
-    settings = {"problems": config.problems.model_dump(mode="json")}
+    settings: dict[str, Any] = {"problems": config.problems.model_dump(mode="json")}
     if config.problems.source == "quickstart":
         settings["seed"] = config.seed
         identity: Any = ["quickstart", config.seed]

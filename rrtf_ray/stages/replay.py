@@ -1,8 +1,8 @@
 """Read candidates from a file in place of sampling them.
 
 One JSON object a line (gz too), with `task_id` or `prompt` to say which problem it is, and `samples` (a list),
-`completion` or `solution`. Where prompts are the key, documentation examples in them do not matter, because
-published samples often come from prompts without them.
+`completion` or `solution`. Published samples often come from prompts without their documentation examples: a
+prompt belongs to the problem that defines the same function last and holds all of the prompt's lines.
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ def load_replay(path: str, problems: RowStore[Problem], limit: int | None) -> di
 
     Raises DataError naming the file and line of a malformed row, or where no row belongs to any problem.
     """
-    by_key: dict[str, str] = {}
+    ids: set[str] = set()
+    by_name: dict[str, list[tuple[str, set[str]]]] = defaultdict(list)
     for problem in problems.read():
-        by_key[problem.id] = problem.id
-        by_key[_bare(problem.prompt)] = problem.id
+        ids.add(problem.id)
+        by_name[_last_name(problem.prompt)].append((problem.id, _lines(problem.prompt)))
     found: dict[str, list[str]] = defaultdict(list)
     unknown = 0
     for place, row in _rows(path):
-        problem_id = by_key.get(row.get("task_id", "")) or by_key.get(_bare(row.get("prompt", "")))
+        task_id, prompt = row.get("task_id", ""), row.get("prompt", "")
+        fitting = [id_ for id_, lines in by_name.get(_last_name(prompt), []) if _lines(prompt) <= lines]
+        problem_id = task_id if task_id in ids else fitting[0] if len(fitting) == 1 else None
         if problem_id is None:
             unknown += 1
             continue
@@ -69,16 +72,10 @@ def _responses(place: str, row: dict[str, Any]) -> list[str]:
     return texts
 
 
-def _bare(prompt: str) -> str:
-    """A prompt without documentation examples, blank lines and indentation."""
-    lines = [line.strip() for line in prompt.splitlines()]
-    kept: list[str] = []
-    in_example = False
-    for line in lines:
-        if line.startswith(">>>"):
-            in_example = True
-        elif in_example and (not line or line.startswith(('"""', "'''"))):
-            in_example = False
-        if not in_example and line:
-            kept.append(re.sub(r"\s+", " ", line))
-    return "\n".join(kept)
+def _last_name(prompt: str) -> str:
+    names = re.findall(r"^(?:async )?def\s+(\w+)", prompt, re.MULTILINE)
+    return names[-1] if names else ""
+
+
+def _lines(prompt: str) -> set[str]:
+    return {line.strip() for line in prompt.splitlines() if line.strip()}

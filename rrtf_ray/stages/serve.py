@@ -89,12 +89,11 @@ def ask_once(model: str, prompt: str, *, engine: ModelConfig, max_tokens: int) -
             started = time.monotonic()
             try:
                 answer = client.post(f"{url}/completions", json=body)
-            except httpx.TransportError as error:
-                answer, reason = None, str(error)
-            else:
                 if answer.status_code == 200:
                     return answer.json()["choices"][0]["text"], time.monotonic() - started
                 reason = f"status {answer.status_code}: {answer.text[:200]}"
+            except httpx.TransportError as error:
+                reason = str(error)
             if time.monotonic() > deadline:
                 raise StageError(f"the served model gave no completion within {START_LIMIT_S:g} s: {reason}")
             time.sleep(0.5)

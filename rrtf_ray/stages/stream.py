@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +23,8 @@ from rrtf_ray.records import Group, Ranking
 from rrtf_ray.schemas import from_table
 
 ROWS_PER_PART = 64
+_LIGHT = 0.05
+"""CPUs of a task that reads or writes: it must not take a core's place from the stages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,23 +113,25 @@ def run_plan(
     context = ray.data.DataContext.get_current()
     context.execution_no_progress_timeout_s = no_progress_s
     filesystem, _ = resolve(source.uri)
-    light = {"num_cpus": 0.05}  # reading and writing must not take a core's place from the stages
     dataset = ray.data.read_parquet(
         source.parts(),
         filesystem=filesystem,
         partitioning=None,
         override_num_blocks=len(source.parts()),
-        **light,
+        num_cpus=_LIGHT,
     )
     if done:
         dataset = dataset.map_batches(
-            _leave_out, batch_format="pyarrow", fn_args=[frozenset(done), source.id_column], **light
+            partial(_leave_out, done=frozenset(done), id_column=source.id_column),
+            batch_format="pyarrow",
+            num_cpus=_LIGHT,
         )
     dataset = dataset.repartition(target_num_rows_per_block=rows_per_block)
     for step in steps:
         dataset = dataset.map_batches(step.function, batch_format="pyarrow", **step.arguments)
-    dataset = dataset.map_batches(Publish(sink).__call__, batch_format="pyarrow", batch_size=rows_per_part, **light)
+    dataset = dataset.map_batches(Publish(sink), batch_format="pyarrow", batch_size=rows_per_part, num_cpus=_LIGHT)
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        assert isinstance(batch, pa.Table)
         for text in batch.column("tally").to_pylist():
             row = json.loads(text)
             yield Tally(

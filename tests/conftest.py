@@ -1,0 +1,67 @@
+"""What the tests share: one Ray cluster and one small student for the session, and running `rrtf` as users do."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    if not DATA.is_dir():
+        pytest.skip("the public data sets are not on this machine")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A head node with the Jobs API, in the care of this process; drivers of tests connect to it."""
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+    from rrtf_ray.stages.cluster import ENVIRONMENT
+
+    os.environ.update(ENVIRONMENT)
+    import ray
+
+    context = ray.init(
+        address="local",
+        num_cpus=4,
+        object_store_memory=512 * 2**20,
+        include_dashboard=True,
+        dashboard_port=0,
+        log_to_driver=False,
+    )
+    yield SimpleNamespace(address=context.address_info["gcs_address"], dashboard=f"http://{context.dashboard_url}")
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def student(tmp_path_factory):
+    """A student that knows the form of a program and little else: enough for everything but figures."""
+    from rrtf_ray.quickstart import make_student
+
+    folder = tmp_path_factory.mktemp("student")
+    make_student(folder, seed=1, steps=150)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def rrtf():
+    """Run the command line in a process of its own; `address` connects it to a cluster."""
+
+    def run(*arguments, address=None, timeout=280, start=False):
+        environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"} | {"RAY_AUTH_MODE": "disabled"}
+        if address:
+            environment["RAY_ADDRESS"] = address
+        command = [sys.executable, "-m", "rrtf_ray.cli", *map(str, arguments)]
+        options = {"cwd": ROOT, "env": environment, "text": True}
+        if start:
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+        return subprocess.run(command, capture_output=True, timeout=timeout, **options)
+
+    return run

@@ -1,0 +1,167 @@
+"""Sample, execute and rank on a real cluster with a scripted student: rows, restarts and what is refused."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from rrtf_ray.artifacts import read_json
+from rrtf_ray.records import Split
+from rrtf_ray.run_dir import RunDir
+
+pytestmark = pytest.mark.ray
+
+SCRIPTED = ["sample.engine=scripted", "until=rank", "sample.draws=[{n: 2}, {n: 2, temperature: 1.2}]", "seed=3"]
+
+
+def rows(store):
+    """What must be equal after a restart: everything but the time that a program took."""
+    plain = {}
+    for record in store.read():
+        candidates = getattr(record, "candidates", ())
+        verdicts = [(c.id, c.verdict.outcome, c.verdict.tests) if hasattr(c, "verdict") else c for c in candidates]
+        plain[getattr(record, "problem_id", "") or record.problem.id] = verdicts
+    return plain
+
+
+@pytest.fixture(scope="module")
+def undisturbed(rrtf, cluster, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = rrtf("run", f"run_dir={folder}", "problems.num_train=200", *SCRIPTED, address=cluster.address)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return RunDir(str(folder)), done
+
+
+def test_a_run_explains_itself(undisturbed):
+    run, done = undisturbed
+    assert "200 in, 200 out" in done.stdout
+    assert done.stderr == ""
+    groups = list(run.groups(1).read())
+    assert len(groups) == 200
+    assert {c.id for c in groups[0].candidates} == {"s0", "s1", "s2", "s3", "t0"}
+    summary = read_json(run.at("summary.json"))
+    assert summary["num_problems"] == 200
+    assert summary["num_candidates"] == 1000
+    assert summary["outcomes"]["passed"] == 600  # two of four students echo the reference, and the teacher
+    assert summary["num_rankings"] == 200
+    for name in ("config.yaml", "environment.json", "logs/driver.log"):
+        assert os.path.getsize(run.at(*name.split("/")))
+    # The best is the teacher, then the student that echoes it (a repetition is dropped), then `return None`.
+    ranking = next(iter(run.rankings(1).read()))
+    assert [c.candidate_id for c in ranking.candidates] == ["t0", "s1", "s0"]
+
+
+def test_a_second_start_changes_nothing(undisturbed, rrtf, cluster):
+    run, _ = undisturbed
+    before = run.groups(1).parts()
+    done = rrtf("run", f"run_dir={run.uri}", "problems.num_train=200", *SCRIPTED, address=cluster.address)
+    assert done.returncode == 0
+    assert "complete already" in done.stdout
+    assert run.groups(1).parts() == before
+
+
+def test_other_settings_are_refused(undisturbed, rrtf, cluster):
+    run, _ = undisturbed
+    changed = [*SCRIPTED, "execute.cpu_s=1.5"]
+    done = rrtf("run", f"run_dir={run.uri}", "problems.num_train=200", *changed, address=cluster.address)
+    assert done.returncode == 2
+    assert "other settings (execute)" in done.stderr
+
+
+@pytest.mark.parametrize("folder", ["round-01/groups", "round-01/rankings"])
+def test_a_driver_that_is_killed_continues_and_ends_with_the_same_rows(undisturbed, rrtf, cluster, tmp_path, folder):
+    whole, _ = undisturbed
+    arguments = ["run", f"run_dir={tmp_path}", "problems.num_train=200", *SCRIPTED]
+    driver = rrtf(*arguments, address=cluster.address, start=True)
+    deadline = time.monotonic() + 200
+    target = tmp_path / folder
+    while not list(target.glob("part-*.parquet")):
+        assert driver.poll() is None, driver.stdout.read()
+        assert time.monotonic() < deadline, f"no part appeared in {target}"
+        time.sleep(0.02)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait(timeout=30)
+    driver.stdout.close()
+    done = rrtf(*arguments, address=cluster.address)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = RunDir(str(tmp_path))
+    assert sorted(run.groups(1).ids()) == sorted(whole.groups(1).ids())
+    assert rows(run.groups(1)) == rows(whole.groups(1))
+    assert rows(run.rankings(1)) == rows(whole.rankings(1))
+
+
+def test_the_stages_by_themselves_give_the_same(undisturbed, rrtf, cluster, tmp_path):
+    whole, _ = undisturbed
+    for stage in ("sample", "execute", "rank"):
+        done = rrtf(stage, f"run_dir={tmp_path}", "problems.num_train=200", *SCRIPTED, address=cluster.address)
+        assert done.returncode == 0, done.stdout + done.stderr
+    run = RunDir(str(tmp_path))
+    assert rows(run.rankings(1)) == rows(whole.rankings(1))
+    assert all(c.verdict is None for g in run.samples(1).read() for c in g.candidates)
+
+
+def test_a_stage_without_its_input_says_which_to_run_first(rrtf, cluster, tmp_path):
+    done = rrtf("rank", f"run_dir={tmp_path}", *SCRIPTED, address=cluster.address)
+    assert done.returncode == 2
+    assert "round-01/groups is not complete" in done.stderr
+
+
+def test_more_workers_than_the_cluster_can_have_are_refused_at_once(rrtf, cluster, tmp_path):
+    started = time.monotonic()
+    done = rrtf(
+        "run",
+        f"run_dir={tmp_path}",
+        *SCRIPTED,
+        "sample.min_engines=50",
+        "sample.max_engines=50",
+        address=cluster.address,
+    )
+    assert done.returncode == 2
+    assert "sample.min_engines needs 50 CPUs, but the cluster has 4" in done.stderr
+    assert time.monotonic() - started < 100
+
+
+def test_an_address_without_a_cluster(rrtf, tmp_path):
+    done = rrtf("run", f"run_dir={tmp_path}", *SCRIPTED, "cluster.address=127.0.0.1:1")
+    assert done.returncode == 2
+    assert "127.0.0.1:1" in done.stderr
+
+
+def test_the_jobs_api_runs_the_same(undisturbed, cluster, tmp_path):
+    from ray.job_submission import JobStatus, JobSubmissionClient
+
+    whole, _ = undisturbed
+    client = JobSubmissionClient(cluster.dashboard)
+    overrides = " ".join(f"'{o}'" for o in SCRIPTED)
+    job = client.submit_job(
+        entrypoint=f"python -m jobs.pipeline run_dir={tmp_path} problems.num_train=200 {overrides}",
+        runtime_env={"working_dir": str(_package(tmp_path)), "env_vars": {"RAY_AUTH_MODE": "disabled"}},
+    )
+    deadline = time.monotonic() + 240
+    while (status := client.get_job_status(job)) not in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED):
+        assert time.monotonic() < deadline, client.get_job_logs(job)
+        time.sleep(0.5)
+    assert status is JobStatus.SUCCEEDED, client.get_job_logs(job)
+    assert "200 in, 200 out" in client.get_job_logs(job)
+    assert rows(RunDir(str(tmp_path)).rankings(1)) == rows(whole.rankings(1))
+
+
+def _package(tmp_path):
+    """A working directory of the packages alone, as a checkout without environment and runs."""
+    import shutil
+
+    from tests.conftest import ROOT
+
+    target = tmp_path / "working_dir"
+    for name in ("rrtf_ray", "jobs"):
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return target
+
+
+def test_problems_of_the_run_are_kept_apart(undisturbed):
+    run, _ = undisturbed
+    train = {p.prompt for p in run.problems(Split.TRAIN).read()}
+    held_out = {p.prompt for p in run.problems(Split.HELD_OUT).read()}
+    assert len(train) == 200
+    assert not train & held_out
