@@ -23,6 +23,8 @@ def shared_data():
 def cluster():
     """A head node with the Jobs API, in the care of this process; drivers of tests connect to it."""
     os.environ["RAY_AUTH_MODE"] = "disabled"
+    # As in an activated environment: jobs are started as `python -m ...`.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     from rrtf_ray.stages.cluster import ENVIRONMENT
 
     os.environ.update(ENVIRONMENT)

@@ -67,12 +67,19 @@ def _converted(format: str, source: str) -> Iterator[tuple[Row, Problem]]:
         return
     rows = read_rows(source)
     first = next(rows)
+    last = [first]
     _check_format(format, first)
+
+    def remembered() -> Iterator[Row]:
+        for row in chain([first], rows):
+            last[0] = row
+            yield row
+
     try:
-        yield from FORMATS[format].convert(chain([first], rows))
+        yield from FORMATS[format].convert(remembered())
     except DataError as error:
-        # Errors of the record itself know the problem's id but not its file.
-        raise error if source in str(error) else DataError(f"{source}: {error}") from error
+        # Errors of the record itself know the problem but not the file and line.
+        raise error if source in str(error) else last[0].error(str(error)) from error
 
 
 def _check_format(format: str, row: Row) -> None:

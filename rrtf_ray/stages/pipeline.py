@@ -29,8 +29,10 @@ def run_stage(stage: str, config: Config, number: int = 1) -> None:
     """One stage by itself, in round `number` of the run directory; its input must be there."""
     run = RunDir(absolute(config.run_dir))
     record_environment(config, run)
+    prepare_problems(config, run)
+    if number == 1 and stage in ("sample", "train", "evaluate") and config.sample.engine == "vllm":
+        prepare_student(config, run)
     with connected(config):
-        prepare_problems(config, run)
         if stage == "sample":
             sample(
                 config,
@@ -50,7 +52,7 @@ def run_stage(stage: str, config: Config, number: int = 1) -> None:
             # The model that stands at the end of the round, or the base model where nothing was trained yet.
             trained = exists(join(run.checkpoint(number), MANIFEST))
             name = label(number if trained else 0)
-            evaluate(config, run, run.checkpoint(number) if trained else prepare_student(config, run), name)
+            evaluate(config, run, run.checkpoint(number) if trained else _student(config, run, number), name)
 
 
 def run_all(config: Config) -> dict[str, Any]:
@@ -60,12 +62,13 @@ def run_all(config: Config) -> dict[str, Any]:
     seconds = _Seconds(run)
     evaluations: dict[str, Evaluation] = {}
     answer: tuple[str, float] | None = None
+    # Before the cluster: a mistake in the input is told at once, and nothing competes with the student's training.
+    with seconds.of("problems"):
+        prepare_problems(config, run)
+    if config.sample.engine == "vllm":
+        with seconds.of("student"):
+            prepare_student(config, run)
     with connected(config):
-        with seconds.of("problems"):
-            prepare_problems(config, run)
-        if config.until != "rank" or config.sample.engine == "vllm":
-            with seconds.of("student"):
-                prepare_student(config, run)
         if config.until == "evaluate":
             with seconds.of("evaluate base"):
                 evaluations["base"] = evaluate(config, run, _student(config, run, 1), "base")
