@@ -1,0 +1,49 @@
+"""Both sides in turn, ratios pair by pair, printed as a table or as JSON. These machines are shared and noisy:
+a ratio of two runs side by side says something where seconds do not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+
+def arguments(description: str | None, **options: Any) -> argparse.Namespace:
+    """The options that all benchmarks have, and further integers by name and default."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    for name, default in options.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
+    return parser.parse_args()
+
+
+def in_turn(pairs: int, one: Callable[[], float], other: Callable[[], float]) -> list[tuple[float, float]]:
+    """Run one, other, other, one, ...: `pairs` pairs of figures, so that a drift of the machine hits both alike."""
+    found = []
+    for index in range(pairs):
+        if index % 2:
+            second = other()
+            found.append((one(), second))
+        else:
+            first = one()
+            found.append((first, other()))
+    return found
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median, minimum and maximum."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def report(as_json: bool, key: str, ratios: list[float], goal: str, details: dict[str, Any]) -> None:
+    """Print the ratio under its key, its spread and what it was made of."""
+    found = spread(ratios)
+    if as_json:
+        print(json.dumps({key: round(found["median"], 4), f"{key}_spread": found, "goal": goal, **details}))
+        return
+    print(f"{'ratio':<24}{'median':>10}{'min':>10}{'max':>10}   goal")
+    print(f"{key:<24}{found['median']:>10.3f}{found['min']:>10.3f}{found['max']:>10.3f}   {goal}")
+    for name, value in details.items():
+        print(f"  {name}: {value}")

@@ -1,0 +1,124 @@
+"""Wall time of the streamed sample+execute against the longer of the two stages alone.
+
+    python -m benchmarks.overlap [--json] [--problems N] [--pairs N] [--model DIR]
+
+All are timed from the moment that the engine (or the sandbox) is ready to the last row on disk, on the same
+problems and the demo's student. The load is balanced first: the tests' work is set so that executing alone takes
+about as long as sampling alone. Two cores can at best run the one while the other runs.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import arguments, report
+from rrtf_ray.artifacts import RowStore
+from rrtf_ray.config import load_config
+from rrtf_ray.quickstart import generate_problems
+from rrtf_ray.records import Group, Problem, Test
+from rrtf_ray.stages.actors import ExecuteActor, SampleActor, execute_step, sample_step
+from rrtf_ray.stages.cluster import connected
+from rrtf_ray.stages.stream import Step, run_plan
+
+
+class ReadySampleActor(SampleActor):
+    """Notes when its engine is ready."""
+
+    def __init__(self, ready_file: str, **options: Any) -> None:
+        super().__init__(**options)
+        Path(ready_file).write_text(repr(time.time()))
+
+
+class ReadyExecuteActor(ExecuteActor):
+    """Notes when its sandbox is ready."""
+
+    def __init__(self, ready_file: str, **options: Any) -> None:
+        super().__init__(**options)
+        Path(ready_file).write_text(repr(time.time()))
+
+
+def main() -> None:
+    args = arguments(__doc__, model="", problems=160, pairs=3)
+    with tempfile.TemporaryDirectory(prefix="rrtf-bench-") as folder:
+        bench = Bench(Path(folder), args.model or _student(Path(folder)), args.problems)
+        with connected(bench.config):
+            work = bench.balance()
+            ratios, details = [], []
+            for _ in range(args.pairs):
+                sampled = bench.sample(work)
+                executed = bench.execute(work)
+                streamed = bench.stream(work)
+                ratios.append(streamed / max(sampled, executed))
+                details.append([round(x, 1) for x in (streamed, sampled, executed)])
+    report(args.json, "wall_over_longest", ratios, "<= 1.10", {"seconds: streamed, sample, execute": details})
+
+
+class Bench:
+    """The three timed plans over the same problems, whose tests cost `work` iterations each."""
+
+    def __init__(self, folder: Path, model: str, number: int) -> None:
+        self.folder, self.model = folder, model
+        self.config = load_config("jobs/configs/demo.yaml", ["sample.draws=[{n: 8}]", "sample.teacher=none"])
+        self.problems = generate_problems(number, 1)[0]
+        self._count = 0
+
+    def _source(self, work: int) -> RowStore[Problem]:
+        busy = f"def check(candidate):\n    for _ in range({work}): pass\n"
+        heavy = [
+            replace(p, tests=(Test(p.tests[0].kind, p.tests[0].code.replace("def check(candidate):\n", busy)),))
+            for p in self.problems
+        ]
+        store = RowStore(self._new("problems"), Problem, "id")
+        store.write(heavy)
+        return store
+
+    def _new(self, name: str) -> str:
+        self._count += 1
+        return str(self.folder / f"{name}-{self._count}")
+
+    def _run(self, source: RowStore, steps: list[Step]) -> tuple[float, RowStore[Group]]:
+        sink = RowStore(self._new("groups"), Group, "problem.id")
+        ready = self._new("ready")
+        first = steps[0]
+        options = first.arguments["fn_constructor_kwargs"] | {"ready_file": ready}
+        timed_class = ReadySampleActor if first.function is SampleActor else ReadyExecuteActor
+        timed = Step(timed_class, first.arguments | {"fn_constructor_kwargs": options})
+        for _ in run_plan(source, sink, [timed, *steps[1:]], set(), rows_per_block=8, no_progress_s=600):
+            pass
+        return time.time() - float(Path(ready).read_text()), sink
+
+    def sample(self, work: int) -> float:
+        seconds, self._sampled = self._run(self._source(work), [sample_step(self.config, self.model, 0)])
+        return seconds
+
+    def execute(self, work: int) -> float:
+        """The groups that `sample` wrote last, so with the same work."""
+        return self._run(self._sampled, [execute_step(self.config.execute)])[0]
+
+    def stream(self, work: int) -> float:
+        steps = [sample_step(self.config, self.model, 0), execute_step(self.config.execute)]
+        return self._run(self._source(work), steps)[0]
+
+    def balance(self) -> int:
+        """Iterations a test suite so that executing takes about as long as sampling."""
+        base, probe = 0, 200_000
+        sampled = self.sample(base)
+        idle = self.execute(base)
+        self.sample(probe)
+        busy = self.execute(probe)
+        return max(0, int(probe * (sampled - idle) / max(0.1, busy - idle)))
+
+
+def _student(folder: Path) -> str:
+    from rrtf_ray.quickstart import make_student
+
+    make_student(folder / "student", seed=0)
+    return str(folder / "student")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""One side of benchmarks.sampling: keeps an engine and samples the same problems each time it is asked."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.sampling import DRAWS, MAX_TOKENS
+from rrtf_ray.artifacts import RowStore
+from rrtf_ray.config import Config, load_config, validate
+from rrtf_ray.core.groups import stable_seed
+from rrtf_ray.quickstart import generate_problems
+from rrtf_ray.records import Group, Problem
+from rrtf_ray.stages.actors import SampleActor, sample_step
+from rrtf_ray.stages.stream import Step, run_plan
+
+
+def config() -> Config:
+    demo = load_config("jobs/configs/demo.yaml")
+    return validate(
+        {
+            "model": demo.model.model_dump(exclude={"student"}),
+            "sample": {"draws": DRAWS, "max_tokens": MAX_TOKENS, "teacher": "none", "tasks_per_engine": 32},
+        }
+    )
+
+
+def plain(model: str, problems: list[Problem]) -> Callable[[], tuple[int, float]]:
+    """`vllm.LLM.generate` on all prompts at once."""
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+    os.environ["OMP_NUM_THREADS"] = "1"  # what Ray gives the stage's engine
+    from vllm import LLM, SamplingParams
+
+    from rrtf_ray.stages.samplers import engine_arguments
+
+    arguments = {k: v for k, v in engine_arguments(config().model).items() if k != "worker_extension_cls"}
+    engine = LLM(model=model, disable_log_stats=True, **arguments)
+    draw = DRAWS[0]
+    parameters = [
+        SamplingParams(
+            n=int(draw["n"]),
+            temperature=draw["temperature"],
+            top_p=draw["top_p"],
+            max_tokens=MAX_TOKENS,
+            seed=stable_seed(0, p.id, 0),
+        )
+        for p in problems
+    ]
+
+    def run() -> tuple[int, float]:
+        started = time.time()
+        outputs = engine.generate([p.prompt for p in problems], parameters, use_tqdm=False)
+        return sum(len(o.token_ids) for output in outputs for o in output.outputs), time.time() - started
+
+    return run
+
+
+class TimedSampleActor(SampleActor):
+    """Notes when its engine is ready: a run pays for that once, whatever its length."""
+
+    def __init__(self, ready_file: str, **options: Any) -> None:
+        super().__init__(**options)
+        Path(ready_file).write_text(repr(time.time()))
+
+
+def stage(model: str, problems: list[Problem]) -> Callable[[], tuple[int, float]]:
+    """The sample stage as a run has it: Parquet in, Ray Data, engine, extraction, Parquet out."""
+    from rrtf_ray.stages.cluster import connected
+
+    settings = config()
+    connected(settings).__enter__()
+    source = RowStore(tempfile.mkdtemp(prefix="rrtf-bench-"), Problem, "id")
+    source.write(problems)
+    source.finish({"rows": len(problems), "fingerprint": ""})
+
+    def run() -> tuple[int, float]:
+        with tempfile.TemporaryDirectory(prefix="rrtf-bench-") as folder:
+            step = sample_step(settings, model, 0)
+            options = step.arguments["fn_constructor_kwargs"] | {"ready_file": f"{folder}/ready"}
+            timed = Step(TimedSampleActor, step.arguments | {"fn_constructor_kwargs": options})
+            sink = RowStore(f"{folder}/rows", Group, "problem.id")
+            rows = settings.sample.rows_per_task
+            parts = list(run_plan(source, sink, [timed], set(), rows_per_block=rows, no_progress_s=600))
+            return sum(p.tokens for p in parts), time.time() - float(Path(f"{folder}/ready").read_text())
+
+    return run
+
+
+def main() -> None:
+    side, model, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    problems, _ = generate_problems(number, 1)
+    run = {"plain": plain, "stage": stage}[side](model, problems)
+    print("answer ready", flush=True)
+    for _ in sys.stdin:
+        tokens, seconds = run()
+        print(f"answer {tokens} {seconds}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
