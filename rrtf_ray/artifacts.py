@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import shutil
 import tempfile
@@ -52,6 +53,8 @@ def resolve(uri: str) -> tuple[pafs.FileSystem, str]:
                 f"{uri!r} cannot be opened: {error}; use a local path or an installed filesystem"
             ) from None
         return pafs.PyFileSystem(pafs.FSSpecHandler(filesystem)), path
+    except OSError as error:
+        raise InputError(f"{uri!r} cannot be opened: {error}; check the bucket and your credentials") from None
 
 
 def absolute(uri: str) -> str:
@@ -85,6 +88,8 @@ def read_bytes(uri: str) -> bytes:
             return stream.read()
     except FileNotFoundError:
         raise InputError(f"{uri} does not exist; check the path, or run the stage that writes it") from None
+    except OSError as error:
+        raise InputError(f"{uri} cannot be read: {error}; check the path and its permissions") from None
 
 
 def write_bytes(uri: str, data: bytes) -> None:
@@ -94,7 +99,11 @@ def write_bytes(uri: str, data: bytes) -> None:
 
 
 def read_json(uri: str) -> Any:
-    return json.loads(read_bytes(uri))
+    """Raises InputError where the file does not exist or is not JSON."""
+    try:
+        return json.loads(read_bytes(uri))
+    except ValueError as error:
+        raise InputError(f"{uri} is not valid JSON ({error}); mend the file, or remove it to make it again") from None
 
 
 def write_json(uri: str, value: Any) -> None:
@@ -121,7 +130,11 @@ def remove(uri: str) -> None:
 
 
 def upload_dir(local_dir: Path, uri: str, manifest: dict[str, Any]) -> None:
-    """Publish a folder of files (a checkpoint): all files, then the manifest that makes it complete."""
+    """Publish a folder of files (a checkpoint): all files, then the manifest that makes it complete.
+
+    What an earlier, interrupted upload left at `uri` is removed first.
+    """
+    remove(uri)
     for source in sorted(p for p in local_dir.rglob("*") if p.is_file()):
         filesystem, path = resolve(join(uri, *source.relative_to(local_dir).parts))
         with source.open("rb") as data, _publishing(filesystem, path) as stream:
@@ -130,15 +143,26 @@ def upload_dir(local_dir: Path, uri: str, manifest: dict[str, Any]) -> None:
 
 
 def local_copy(uri: str) -> str:
-    """A local folder with the files of `uri`: the folder itself where it is local, else a fresh download.
+    """A local folder with the files of `uri`: the folder itself where it is local, else a download.
 
-    The download lies in the machine's temporary folder; the process that asked for it removes it.
+    Downloads lie in the machine's temporary folder, one for each state of the source's files, and are shared by
+    all processes of the machine.
     """
     if is_local(uri):
         return resolve(uri)[1]
     filesystem, path = resolve(uri)
-    target = Path(tempfile.mkdtemp(prefix="rrtf-model-"))
-    pafs.copy_files(path, str(target), source_filesystem=filesystem, destination_filesystem=pafs.LocalFileSystem())
+    infos = filesystem.get_file_info(pafs.FileSelector(path, recursive=True))
+    state = sorted((i.path, i.size, i.mtime_ns or 0) for i in infos if i.is_file)
+    name = hashlib.sha256(repr((uri, state)).encode()).hexdigest()[:16]
+    target = Path(tempfile.gettempdir()) / "rrtf-models" / name
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=target.parent))
+        pafs.copy_files(path, str(part), source_filesystem=filesystem, destination_filesystem=pafs.LocalFileSystem())
+        try:
+            part.rename(target)
+        except OSError:  # another process was faster
+            shutil.rmtree(part)
     return str(target)
 
 
@@ -160,13 +184,28 @@ class RowStore(Generic[R]):
         if exists(place):
             before = read_json(place)
             if before["fingerprint"] != fingerprint:
-                differs = [k for k in settings if settings[k] != before["settings"].get(k)] or ["its input"]
+                changed = [k for k in settings if settings[k] != before["settings"].get(k)]
+                differs = [_first_difference(k, settings[k], before["settings"].get(k)) for k in changed] or [
+                    "its input"
+                ]
                 raise InputError(
                     f"{self.uri} holds rows that were made with other settings ({', '.join(differs)}); "
                     "use another run_dir, or remove that folder to make them again"
                 )
+            self._remove_unfinished()
         else:
             write_json(place, {"fingerprint": fingerprint, "settings": settings})
+
+    def _remove_unfinished(self) -> None:
+        """Temporary files of a run that was killed."""
+        filesystem, path = resolve(self.uri)
+        for info in filesystem.get_file_info(pafs.FileSelector(path, allow_not_found=True)):
+            if info.base_name.endswith(".tmp"):
+                filesystem.delete_file(info.path)
+
+    def settings(self) -> dict[str, Any]:
+        """What `begin` recorded. Raises InputError where the stage was never begun."""
+        return read_json(join(self.uri, STARTED))["settings"]
 
     def is_complete(self) -> bool:
         return exists(join(self.uri, MANIFEST))
@@ -219,13 +258,22 @@ class RowStore(Generic[R]):
             for row_id in self._ids_of(part):
                 keep.append(row_id not in seen)
                 seen.add(row_id)
-            if all(keep):
-                continue
-            table = pq.read_table(part, filesystem=filesystem, schema=schema_of(self.record)).filter(pa.array(keep))
-            if table.num_rows:
-                _publish(filesystem, part, _parquet(table))
-            else:
-                filesystem.delete_file(part)
+            self._keep(filesystem, part, keep)
+
+    def drop(self, ids: set[str]) -> None:
+        """Remove rows, so that they can be made again."""
+        filesystem, _ = resolve(self.uri)
+        for part in self.parts() if ids else ():
+            self._keep(filesystem, part, [row_id not in ids for row_id in self._ids_of(part)])
+
+    def _keep(self, filesystem: pafs.FileSystem, part: str, keep: list[bool]) -> None:
+        if all(keep):
+            return
+        table = pq.read_table(part, filesystem=filesystem, schema=schema_of(self.record)).filter(pa.array(keep))
+        if table.num_rows:
+            _publish(filesystem, part, _parquet(table))
+        else:
+            filesystem.delete_file(part)
 
     def _ids_of(self, part: str) -> list[str]:
         filesystem, _ = resolve(self.uri)
@@ -239,6 +287,15 @@ class RowStore(Generic[R]):
         for name in rest:
             rows = [row[name] for row in rows]
         return rows
+
+
+def _first_difference(name: str, now: Any, before: Any) -> str:
+    """`train.epochs: 3, before 2`: the first setting within a section that is not as it was."""
+    if isinstance(now, dict) and isinstance(before, dict):
+        for key in now:
+            if now[key] != before.get(key):
+                return _first_difference(f"{name}.{key}", now[key], before.get(key))
+    return f"{name}: {now!r}, before {before!r}"
 
 
 def _parquet(table: pa.Table) -> pa.Buffer:
@@ -268,12 +325,13 @@ def _publishing(filesystem: pafs.FileSystem, path: str) -> Iterator[Any]:
             filesystem.move(target, path)
     except OSError as error:
         if local:
-            Path(target).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                Path(target).unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StageError(
                 f"no space left to write {path}; free some, or use another run_dir, and start the same command "
                 "again: finished rows are kept"
             ) from error
-        if isinstance(error, PermissionError | NotADirectoryError):
+        if isinstance(error, PermissionError | NotADirectoryError | FileExistsError | FileNotFoundError):
             raise InputError(f"{path} cannot be written: {error.strerror or error}; choose another run_dir") from error
         raise

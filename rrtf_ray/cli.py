@@ -24,7 +24,7 @@ _STAGES = {
     "execute": "run sampled candidates against the tests (round-NN/groups)",
     "rank": "rank executed candidates (round-NN/rankings)",
     "train": "fine-tune on the rankings by RRTF (round-NN/checkpoint)",
-    "evaluate": "pass@k of the newest model of the round on the held-out problems",
+    "evaluate": "pass@k of the model after a round on the held-out problems (--round 0: the base model)",
 }
 
 
@@ -66,10 +66,17 @@ def _problems_parser(problems: argparse.ArgumentParser) -> None:
     load.add_argument("--split", choices=("train", "held_out"), help="put all problems into this split")
     check = actions.add_parser("check", help="run every reference solution against its own tests")
     check.add_argument("directory", help="what `problems import` wrote")
-    check.add_argument("--limit", type=int, metavar="N", help="only the first N problems")
+    check.add_argument("--limit", type=_positive, metavar="N", help="only the first N problems")
     check.add_argument(
         "--cpu-s", type=float, default=10.0, help="limit of CPU time a reference, in seconds (default 10)"
     )
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,8 +103,8 @@ def _dispatch(args: argparse.Namespace) -> int:
     from rrtf_ray.errors import InputError
 
     config = load_config(args.config, args.overrides)
-    if args.command != "run" and args.round < 1:
-        raise InputError(f"--round {args.round} is not a round; rounds count from 1")
+    if args.command != "run" and args.round < (0 if args.command == "evaluate" else 1):
+        raise InputError(f"--round {args.round} is not a round; rounds count from 1 (evaluate: 0 is the base model)")
     with _logging(config):
         from rrtf_ray.stages.pipeline import run_all, run_stage
 

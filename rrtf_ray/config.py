@@ -227,7 +227,15 @@ class EvaluateConfig(Section):
     draws: tuple[Draw, ...] = (Draw(n=1, temperature=0.0, top_p=1.0), Draw(n=5, temperature=0.8))
     """The first is what `*_pass_at_1` in summary.json reports."""
     k: tuple[int, ...] = (1,)
-    """pass@k for each of these that a draw has enough candidates for."""
+    """pass@k for each of these that a draw has enough candidates for; pass@1 always."""
+
+    @model_validator(mode="after")
+    def _something_to_measure(self) -> EvaluateConfig:
+        if not self.draws:
+            raise ValueError("draws is empty; give at least one, e.g. [{n: 1, temperature: 0}]")
+        if min(self.k, default=1) < 1:
+            raise ValueError(f"k={min(self.k)} is not a number of candidates; use 1 or more")
+        return self
 
 
 class ClusterConfig(Section):
@@ -242,7 +250,7 @@ class ClusterConfig(Section):
 
 
 class Config(Section):
-    run_dir: str = "runs/default"
+    run_dir: str = Field("runs/default", min_length=1)
     """A local directory or URI (s3://, gs://, any fsspec filesystem) for everything that the run writes."""
     seed: int = Field(0, ge=0, lt=2**31)
     rounds: int = Field(1, ge=1, le=100)

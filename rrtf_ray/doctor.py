@@ -5,7 +5,6 @@ Prints one line a finding. Exit code 0 where the loop can run here, 1 where some
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import socket
@@ -139,5 +138,3 @@ def _ports() -> Iterator[Finding]:
                 free = False
         value = f"{'free' if free else 'taken'} ({use})"
         yield Finding(f"port {port}", free, value, "end what listens there, or choose another port", needed=False)
-    found = importlib.util.find_spec("ray.serve") is not None
-    yield Finding("ray serve", found, "installed" if found else "missing", "make install")

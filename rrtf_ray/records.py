@@ -104,7 +104,9 @@ class Reason(StrEnum):
     TEACHER_BELOW_STUDENT = "teacher_below_student"
     """The best teacher response scores below a student's; the paper filters such data out."""
     NO_PASSING_TARGET = "no_passing_target"
-    """No candidate that may be imitated passes all tests."""
+    """No candidate that may be imitated passes all tests (found by train)."""
+    TOO_LONG = "too_long"
+    """Prompt and target, or prompt and any second response, are longer than train.max_length (found by train)."""
 
 
 @dataclass(frozen=True, slots=True)

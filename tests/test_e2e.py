@@ -165,7 +165,7 @@ def _weights(run):
         (["model.student={tmp}"], "has no config.json and no weights and no a tokenizer"),
         (["model.student={tmp}/nowhere"], "nowhere' does not exist"),
         (["model.max_model_len=5000", "sample.max_tokens=96"], "model.max_model_len=5000 is more than the 1024"),
-        (["sample.max_tokens=420"], "prompts are longer than model.max_model_len - sample.max_tokens = 92"),
+        (["sample.max_tokens=500"], "prompts are longer than model.max_model_len - sample.max_tokens = 12"),
     ],
 )
 def test_models_and_prompts_that_cannot_work_are_refused_before_an_engine_starts(

@@ -27,12 +27,17 @@ class DrawResult:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a model is worth on a set of problems. num_errors counts candidates that the machinery failed on."""
+    """What a model is worth on a set of problems.
+
+    num_errors: candidates that the machinery failed on. num_unsampled: problems that the engine could not sample.
+    Neither is in pass@k, so both are always shown.
+    """
 
     model: str
     num_problems: int
     outcomes: dict[str, int]
     num_errors: int
+    num_unsampled: int
     draws: tuple[DrawResult, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -52,9 +57,10 @@ def evaluate_groups(groups: Iterable[Group], model: str, draws: Sequence[Draw] |
     outcomes: Counter[str] = Counter()
     counts: list[dict[str, tuple[int, int]]] = [{} for _ in wanted]
     candidates, errors = [0] * len(counts), [0] * len(counts)
-    num_problems = 0
+    num_problems, unsampled = 0, 0
     for group in groups:
         num_problems += 1
+        unsampled += bool(group.error)
         students = [c for c in group.candidates if c.source is Source.STUDENT]
         start = 0
         for index, draw in enumerate(wanted):
@@ -79,10 +85,14 @@ def evaluate_groups(groups: Iterable[Group], model: str, draws: Sequence[Draw] |
         )
         for i, draw in enumerate(wanted)
     )
-    return Evaluation(model, num_problems, dict(outcomes), sum(errors), results)
+    return Evaluation(model, num_problems, dict(outcomes), sum(errors), unsampled, results)
 
 
 def _estimates(counts: list[tuple[int, int]], ks: Sequence[int]) -> dict[int, Estimate]:
-    """pass@k for each k that every problem has enough candidates for."""
-    smallest = min((n for n, _ in counts), default=0)
-    return {k: mean_pass_at_k(counts, k) for k in ks if k <= smallest}
+    """pass@1 and pass@k over the problems that have at least k judged candidates."""
+    found = {}
+    for k in sorted({1, *ks}):
+        enough = [(n, passed) for n, passed in counts if n >= k]
+        if enough:
+            found[k] = mean_pass_at_k(enough, k)
+    return found

@@ -19,7 +19,7 @@ import builtins
 import re
 import symtable
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -77,12 +77,6 @@ def extract(
     if not completion.strip():
         return Extraction("", "")
     return Extraction(completion, _assembled(setup, prompt + completion))
-
-
-def cut_at_stop(text: str, stops: Sequence[str]) -> str:
-    """`text` before the first of `stops` in it; an empty stop is ignored."""
-    ends = [text.find(stop) for stop in stops if stop]
-    return text[: min((end for end in ends if end >= 0), default=len(text))]
 
 
 def top_level_chunks(source: str) -> list[str]:

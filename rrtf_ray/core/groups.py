@@ -15,12 +15,14 @@ from rrtf_ray.records import Candidate, Group, Problem, Sampling, Source
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A response as a sampler returns it, before extraction."""
+    """A response as a sampler returns it, before extraction. preference: people's, in [-1, 1], 0 where not asked."""
 
     response: str
     finish_reason: str
     num_tokens: int = 0
     sampling: Sampling | None = None
+    source: Source = Source.STUDENT
+    preference: float = 0.0
 
 
 def stable_seed(*parts: object) -> int:
@@ -39,35 +41,38 @@ def build_group(
     seed: int = 0,
     error: str = "",
 ) -> Group:
-    """Students s0, s1, ... in the order of the drafts, then teachers t0, t1, ...
+    """Students s0, s1, ..., then teachers t0, t1, ..., then humans h0, h1, ..., each in the order given.
 
-    teacher: `reference`, `responses`, `both` or `none`. teacher_fraction: share of problems, chosen by seed and
-    problem id, that have their teachers' responses.
+    teacher: which of the problem's own responses join the drafts' teachers (`reference`, `responses`, `both`,
+    `none`). teacher_fraction: share of problems, chosen by seed and problem id, that have them.
     """
-    candidates = [_candidate(f"s{i}", Source.STUDENT, model, problem, d.response, d) for i, d in enumerate(drafts)]
+    given = [(model, draft) for draft in drafts]
     chosen = stable_seed(seed, "teacher", problem.id) < teacher_fraction * 2**31
-    texts = []
     if chosen and teacher in ("reference", "both") and problem.reference:
-        texts.append(("reference", problem.reference))
+        given.append(("reference", Draft(problem.reference, "given", source=Source.TEACHER)))
     if chosen and teacher in ("responses", "both"):
-        texts += [("teacher", text) for text in problem.teacher_responses]
-    for i, (name, text) in enumerate(texts):
-        candidates.append(_candidate(f"t{i}", Source.TEACHER, name, problem, text, Draft(text, "given")))
+        given += [("teacher", Draft(text, "given", source=Source.TEACHER)) for text in problem.teacher_responses]
+    candidates = [
+        _candidate(f"{source.value[0]}{i}", name, problem, draft)
+        for source in Source
+        for i, (name, draft) in enumerate((n, d) for n, d in given if d.source is source)
+    ]
     if not candidates and not error:
         error = "no candidates: nothing was sampled and the problem has no teacher response"
     return Group(problem=problem, candidates=tuple(candidates), error=error)
 
 
-def _candidate(id_: str, source: Source, model: str, problem: Problem, text: str, draft: Draft) -> Candidate:
-    found = extract(text, problem.prompt, problem.entry_point, problem.kind, problem.setup)
+def _candidate(id_: str, model: str, problem: Problem, draft: Draft) -> Candidate:
+    found = extract(draft.response, problem.prompt, problem.entry_point, problem.kind, problem.setup)
     return Candidate(
         id=id_,
-        source=source,
+        source=draft.source,
         model=model,
-        response=text,
+        response=draft.response,
         completion=found.completion,
         program=found.program,
         finish_reason=draft.finish_reason,
         num_tokens=draft.num_tokens,
         sampling=draft.sampling,
+        preference=draft.preference,
     )

@@ -35,7 +35,8 @@ def rank(group: Group, config: RankConfig) -> Ranking:
     judged = [c for c in group.candidates if c.verdict and c.verdict.outcome is not Outcome.SANDBOX_ERROR]
     unique: dict[tuple[bool, str], Candidate] = {}
     for candidate in judged:
-        unique.setdefault((candidate.source is Source.STUDENT, candidate.completion.strip()), candidate)
+        code = candidate.program or candidate.completion
+        unique.setdefault((candidate.source is Source.STUDENT, code.rstrip()), candidate)
     ranked = sorted((_place(c, config) for c in unique.values()), key=_best_first)
     return Ranking(
         problem_id=group.problem.id,

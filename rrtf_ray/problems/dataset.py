@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from rrtf_ray import artifacts
@@ -34,10 +36,11 @@ def write_problems(
     Raises:
         DataError: there are no problems, or two of them have the same id.
     """
-    digest, seen, num_rows, num_parts = hashlib.sha256(), set[str](), 0, 0
+    digest, seen = hashlib.sha256(), set[str]()
+    parts: list[str] = []
     rest = iter(problems)
-    # Readers refuse a folder without a manifest, so a half-replaced data set is never taken for whole.
-    artifacts.remove(artifacts.join(dir_uri, artifacts.MANIFEST))
+    # New names, so that the data set that is there stays whole until the new manifest takes its place.
+    token = uuid.uuid4().hex[:8]
     while chunk := list(islice(rest, ROWS_PER_PART)):
         rows = [to_row(problem) for problem in chunk]
         for row in rows:
@@ -48,20 +51,20 @@ def write_problems(
         table = pa.Table.from_pylist(rows, schema=schema_of(Problem))
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
-        artifacts.write_bytes(artifacts.join(dir_uri, f"part-{num_parts:05d}.parquet"), sink.getvalue().to_pybytes())
-        num_rows, num_parts = num_rows + len(rows), num_parts + 1
-    if not num_rows:
+        parts.append(f"part-{token}-{len(parts):05d}.parquet")
+        artifacts.write_bytes(artifacts.join(dir_uri, parts[-1]), sink.getvalue().to_pybytes())
+    if not parts:
         raise DataError(f"there are no problems to write to {dir_uri}; check the source {source!r}")
-    _remove_parts_from(dir_uri, num_parts)
     manifest = {
         "format": format_name,
         "source": source,
-        "num_problems": num_rows,
-        "num_parts": num_parts,
+        "num_problems": len(seen),
+        "parts": parts,
         "sha256": digest.hexdigest(),
         "version": metadata.version("rrtf-ray"),
     }
     artifacts.write_json(artifacts.join(dir_uri, artifacts.MANIFEST), manifest)
+    _remove_other_parts(dir_uri, set(parts))
     return manifest
 
 
@@ -94,8 +97,7 @@ def read_rows_of(dir_uri: str) -> Iterator[tuple[Row, Problem]]:
     if dir_uri.endswith(".parquet"):
         places = [dir_uri]
     else:
-        num_parts = read_manifest(dir_uri).get("num_parts", 0)
-        places = [artifacts.join(dir_uri, f"part-{i:05d}.parquet") for i in range(num_parts)]
+        places = [artifacts.join(dir_uri, name) for name in read_manifest(dir_uri).get("parts", [])]
     for place in places:
         for number, fields in enumerate(_table(place).to_pylist(), 1):
             row = Row(f"{place}:row {number}", fields)
@@ -113,8 +115,9 @@ def _table(place: str) -> pa.Table:
         raise DataError(f"{place}: cannot be read as Parquet ({error}); import the problems again") from error
 
 
-def _remove_parts_from(dir_uri: str, first: int) -> None:
-    """Remove the parts of an earlier, longer data set in the same folder."""
-    while artifacts.exists(place := artifacts.join(dir_uri, f"part-{first:05d}.parquet")):
-        artifacts.remove(place)
-        first += 1
+def _remove_other_parts(dir_uri: str, keep: set[str]) -> None:
+    """Remove the parts of the data set that was in this folder before."""
+    filesystem, path = artifacts.resolve(dir_uri)
+    for info in filesystem.get_file_info(pafs.FileSelector(path)):
+        if info.base_name.startswith("part-") and info.base_name not in keep:
+            filesystem.delete_file(info.path)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rrtf_ray.artifacts import is_local, join, resolve
 from rrtf_ray.config import ClusterConfig, Config
@@ -49,6 +50,7 @@ def connected(config: Config) -> Iterator[None]:
         _start(config.cluster)
     _quieten_data()
     try:
+        _check_shared(config.run_dir)
         yield
     finally:
         node = ray._private.worker.global_worker.node
@@ -92,6 +94,28 @@ def _start(config: ClusterConfig) -> None:
         logging_level=logging.ERROR,
         configure_logging=True,
     )
+
+
+def _check_shared(run_dir: str) -> None:
+    """Raise ConfigError where another node does not see the driver's local run directory."""
+    here = ray.get_runtime_context().get_node_id()
+    others = [n["NodeID"] for n in ray.nodes() if n["Alive"] and n["NodeID"] != here]
+    if not others or not is_local(run_dir):
+        return
+    place = resolve(run_dir)[1]
+    see = ray.remote(os.path.isdir).options(
+        num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(others[0], soft=False)
+    )
+    try:
+        shared = ray.get(see.remote(place), timeout=60)
+    except (ray.exceptions.RayError, TimeoutError) as error:
+        log.warning("could not ask another node for run_dir", exc_info=error)
+        return
+    if not shared:
+        raise ConfigError(
+            f"run_dir={run_dir!r} is a folder of the driver's machine that the cluster's other nodes do not see; "
+            "use a URI (s3://, gs://) or a shared folder"
+        )
 
 
 def _quieten_data() -> None:
@@ -156,6 +180,7 @@ def unwrapped(stage: str) -> Iterator[None]:
         ours = _ours(error)
         if ours is not None:
             raise ours from error
+        log.error("%s failed", stage, exc_info=error)
         last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
         raise StageError(f"{stage} failed: {last}; finished rows are kept, the logs are in run_dir/logs") from error
 

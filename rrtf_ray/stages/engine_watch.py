@@ -13,6 +13,7 @@ import signal
 import threading
 
 ACTOR_PID = "RRTF_ENGINE_ACTOR_PID"
+PARENT = os.getppid()
 
 
 class WatchActor:
@@ -28,9 +29,10 @@ def _end_with(actor: int) -> None:
         watch = select.poll()
         watch.register(descriptor, select.POLLIN)
         watch.poll()
-    parent = os.getppid()
-    if parent not in (0, 1, actor):
-        os.kill(parent, signal.SIGKILL)  # with tensor parallelism the engine stands between actor and worker
+    # Where a worker is a process of its own, the engine stands between it and the actor. The parent of now may be
+    # a stranger who inherited this process: only the one that it began with is the engine.
+    if actor != PARENT and os.getppid() == PARENT:
+        os.kill(PARENT, signal.SIGKILL)
     os._exit(1)
 
 

@@ -31,8 +31,11 @@ def describe(evaluation: Evaluation) -> list[str]:
     """One line a draw."""
     lines = []
     for draw in evaluation.draws:
-        how = "replayed" if draw.temperature is None else f"T={draw.temperature:g}" if draw.temperature else "greedy"
+        how = "students" if draw.temperature is None else f"T={draw.temperature:g}" if draw.temperature else "greedy"
         values: list[Any] = [f"pass@{k} {estimate}" for k, estimate in draw.pass_at_k.items()]
         text = ", ".join(values) or "no pass@k (too few candidates)"
-        lines.append(f"{how}: {text} on {draw.num_problems} problems, {draw.num_errors} sandbox errors")
+        lines.append(
+            f"{how}: {text} on {draw.num_problems} problems, {draw.num_errors} sandbox errors, "
+            f"{evaluation.num_unsampled} problems not sampled"
+        )
     return lines

@@ -26,6 +26,7 @@ from rrtf_ray.artifacts import (
     write_json,
 )
 from rrtf_ray.config import Config, fingerprint, resolved
+from rrtf_ray.core.contamination import overlap
 from rrtf_ray.errors import InputError
 from rrtf_ray.problems import read_manifest, read_problems
 from rrtf_ray.progress import bar, say
@@ -83,6 +84,22 @@ def prepare_problems(config: Config, run: RunDir) -> None:
         store.begin(key, settings)
         if not store.is_complete():
             _copy(store, rows, key, split, config)
+    shared = overlap(run.problems(Split.TRAIN).read(), run.problems(Split.HELD_OUT).read())
+    if shared:
+        named = ", ".join(f"{held_out!r} is {train!r}" for train, held_out in shared[:3])
+        raise InputError(
+            f"{len(shared)} held-out problems are train problems too ({named}); an evaluation on them would say "
+            "nothing. Take them out of one of the two"
+        )
+
+
+def require_held_out(config: Config, run: RunDir) -> None:
+    """Raise InputError where there is nothing to evaluate on."""
+    if not run.problems(Split.HELD_OUT).manifest()["rows"]:
+        raise InputError(
+            f"problems.source={config.problems.source!r} has no held-out problems to evaluate on; name some with "
+            "problems.held_out_source, or use until=train"
+        )
 
 
 def _copy(store: RowStore[Problem], rows: Iterable[Problem], key: str, split: Split, config: Config) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
-from rrtf_ray.artifacts import MANIFEST, absolute, exists, join, read_bytes, read_json, write_bytes, write_json
+from rrtf_ray.artifacts import absolute, exists, read_bytes, read_json, write_bytes, write_json
 from rrtf_ray.config import Config
 from rrtf_ray.core.evaluation import Evaluation, evaluate_groups
 from rrtf_ray.core.metrics import paired_difference
@@ -17,20 +19,31 @@ from rrtf_ray.records import Split
 from rrtf_ray.run_dir import RunDir, label
 from rrtf_ray.stages.cluster import connected
 from rrtf_ray.stages.evaluate import describe, evaluate
-from rrtf_ray.stages.inputs import first_student, prepare_problems, prepare_student, record_environment
+from rrtf_ray.stages.inputs import (
+    first_student,
+    prepare_problems,
+    prepare_student,
+    record_environment,
+    require_held_out,
+)
 from rrtf_ray.stages.produce import execute, rank_groups, sample, sample_and_execute
 from rrtf_ray.stages.report import print_report
 from rrtf_ray.stages.serve import ask_once
-from rrtf_ray.stages.stream import Tally
 from rrtf_ray.stages.train import train
 
 
 def run_stage(stage: str, config: Config, number: int = 1) -> None:
-    """One stage by itself, in round `number` of the run directory; its input must be there."""
+    """One stage by itself, in round `number` of the run directory; its input must be there.
+
+    evaluate measures the model after round `number`; 0 is the model that the run begins with.
+    """
     run = RunDir(absolute(config.run_dir))
-    record_environment(config, run)
     prepare_problems(config, run)
-    if number == 1 and stage in ("sample", "train", "evaluate") and config.sample.engine == "vllm":
+    if stage == "evaluate":
+        require_held_out(config, run)
+    record_environment(config, run)
+    first_round = 0 if stage == "evaluate" else 1
+    if number == first_round and stage in ("sample", "train", "evaluate") and config.sample.engine != "replay":
         prepare_student(config, run)
     with connected(config):
         if stage == "sample":
@@ -47,69 +60,85 @@ def run_stage(stage: str, config: Config, number: int = 1) -> None:
         elif stage == "rank":
             rank_groups(config, run.groups(number), run.rankings(number), "rank")
         elif stage == "train":
-            train(config, run, _student(config, run, number), number, _metrics_writer(run, number))
+            train(config, run, _student(config, run, number), number, _metrics_writer(config, run, number))
         elif stage == "evaluate":
-            # The model that stands at the end of the round, or the base model where nothing was trained yet.
-            trained = exists(join(run.checkpoint(number), MANIFEST))
-            name = label(number if trained else 0)
-            evaluate(config, run, run.checkpoint(number) if trained else _student(config, run, number), name)
+            evaluate(config, run, _student(config, run, number + 1), label(number))
 
 
 def run_all(config: Config) -> dict[str, Any]:
     """The whole loop; returns what it wrote to summary.json. Started again, it continues where it was."""
     run = RunDir(absolute(config.run_dir))
-    record_environment(config, run)
     seconds = _Seconds(run)
     evaluations: dict[str, Evaluation] = {}
     answer: tuple[str, float] | None = None
     # Before the cluster: a mistake in the input is told at once, and nothing competes with the student's training.
     with seconds.of("problems"):
         prepare_problems(config, run)
-    if config.sample.engine == "vllm":
+    if config.until == "evaluate":
+        require_held_out(config, run)
+    record_environment(config, run)
+    if config.sample.engine == "vllm" or config.until != "rank":
         with seconds.of("student"):
             prepare_student(config, run)
     with connected(config):
         if config.until == "evaluate":
             with seconds.of("evaluate base"):
                 evaluations["base"] = evaluate(config, run, _student(config, run, 1), "base")
-        tallies = [_round(config, run, number, seconds) for number in range(1, config.rounds + 1)]
+        rounds = [_round(config, run, number, seconds) for number in range(1, config.rounds + 1)]
         last = label(config.rounds)
         if config.until == "evaluate":
             with seconds.of(f"evaluate {last}"):
                 evaluations[last] = evaluate(config, run, run.checkpoint(config.rounds), last)
+        # Before serving, whose failure must not cost what was measured.
+        summary = _summary(config, evaluations, rounds) | {"seconds": seconds.total}
+        write_json(run.at("summary.json"), summary)
         if config.serve and config.until != "rank":
             with seconds.of("serve"):
-                problem = next(iter(run.problems(Split.HELD_OUT).read()))
-                answer = ask_once(
-                    run.checkpoint(config.rounds),
-                    problem.prompt,
-                    engine=config.model,
-                    max_tokens=config.sample.max_tokens,
-                )
-                say(f"serve: one completion through Ray Serve in {answer[1]:.2f} s")
-    trained_on = evaluate_groups(run.groups(1).read(), _student(config, run, 1), None, config.evaluate.k)
-    summary = _summary(config, run, evaluations, tallies, seconds.total, trained_on)
+                answer = _serve_once(config, run)
+    summary |= {"seconds": seconds.total}
     write_json(run.at("summary.json"), summary)
     print_report(summary, evaluations, answer, config)
     return summary
 
 
-def _round(config: Config, run: RunDir, number: int, seconds: _Seconds) -> tuple[Tally, Tally]:
+def _serve_once(config: Config, run: RunDir) -> tuple[str, float]:
+    """The tuned model's completion of a problem that it has not seen (or has, where none is held out)."""
+    problems = chain(run.problems(Split.HELD_OUT).read(), run.problems(Split.TRAIN).read())
+    text, seconds = ask_once(
+        run.checkpoint(config.rounds),
+        next(problems).prompt,
+        engine=config.model,
+        max_tokens=config.sample.max_tokens,
+        gpus=config.sample.gpus_per_engine,
+    )
+    say(f"serve: one completion through Ray Serve in {seconds:.2f} s")
+    return text, seconds
+
+
+def _round(config: Config, run: RunDir, number: int, seconds: _Seconds) -> dict[str, Any]:
+    """Sample, execute, rank and train once; returns the round's counts for summary.json."""
     student = _student(config, run, number)
     with seconds.of(f"sample+execute {number}"):
         groups = sample_and_execute(
             config, run.problems(Split.TRAIN), run.groups(number), student, number, f"sample+execute {number}"
         )
-        if config.sample.engine == "replay":
-            evaluation = evaluate_groups(run.groups(number).read(), student, None, config.evaluate.k)
-            for line in describe(evaluation):
-                say(f"  {line}")
+        sampled = evaluate_groups(run.groups(number).read(), student, None, config.evaluate.k)
+        for line in describe(sampled):
+            say(f"  {line}")
     with seconds.of(f"rank {number}"):
         rankings = rank_groups(config, run.groups(number), run.rankings(number), f"rank {number}")
     if config.until != "rank":
         with seconds.of(f"train {number}"):
-            train(config, run, student, number, _metrics_writer(run, number))
-    return groups, rankings
+            train(config, run, student, number, _metrics_writer(config, run, number))
+    return {
+        "round": number,
+        "num_problems": groups.rows,
+        "num_candidates": groups.candidates,
+        "outcomes": dict(groups.outcomes),
+        "train_pass_at_k": {str(k): e.as_dict() for k, e in sampled.draws[0].pass_at_k.items()},
+        "num_rankings": rankings.reasons["ranked"],
+        "not_ranked": {k: v for k, v in rankings.reasons.items() if k != "ranked"},
+    }
 
 
 def _student(config: Config, run: RunDir, number: int) -> str:
@@ -121,7 +150,7 @@ def _student(config: Config, run: RunDir, number: int) -> str:
     return first_student(config, run)
 
 
-def _metrics_writer(run: RunDir, number: int) -> Callable[[dict[str, Any]], None]:
+def _metrics_writer(config: Config, run: RunDir, number: int) -> Callable[[dict[str, Any]], None]:
     """Writes each step's metrics to metrics.jsonl; steps that a restart repeats replace the earlier ones."""
     place = run.at("metrics.jsonl")
     lines = [json.loads(t) for t in read_bytes(place).decode().splitlines()] if exists(place) else []
@@ -130,8 +159,10 @@ def _metrics_writer(run: RunDir, number: int) -> Callable[[dict[str, Any]], None
     def write(metrics: dict[str, Any]) -> None:
         row = {"round": number, **metrics}
         lines[:] = [m for m in lines if m["round"] != number or m["step"] < metrics["step"]] + [row]
-        # The whole file each time: an object store cannot append. Not more than once a second, but always the last.
-        if time.monotonic() - written[0] > 1.0 or metrics["step"] == metrics["steps"]:
+        # The whole file each time, since an object store cannot append; so not more than once a second, but always
+        # at a step from which a restart may continue.
+        resumable = metrics["step"] % config.train.checkpoint_every_steps == 0 or metrics["step"] == metrics["steps"]
+        if resumable or time.monotonic() - written[0] > 1.0:
             write_bytes(place, "".join(json.dumps(m) + "\n" for m in lines).encode())
             written[0] = time.monotonic()
 
@@ -139,7 +170,7 @@ def _metrics_writer(run: RunDir, number: int) -> Callable[[dict[str, Any]], None
 
 
 class _Seconds:
-    """Wall seconds of each stage, kept in the run directory and added up over restarts."""
+    """Wall seconds of each stage, kept in the run directory and added up over restarts (a killed one is not)."""
 
     def __init__(self, run: RunDir) -> None:
         self._place = run.at("seconds.json")
@@ -155,36 +186,35 @@ class _Seconds:
             write_json(self._place, self.total)
 
 
-def _summary(
-    config: Config,
-    run: RunDir,
-    evaluations: dict[str, Evaluation],
-    tallies: list[tuple[Tally, Tally]],
-    seconds: dict[str, float],
-    trained_on: Evaluation,
-) -> dict[str, Any]:
-    groups, rankings = tallies[-1]
+def _summary(config: Config, evaluations: dict[str, Evaluation], rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Counts over all rounds, each round's own, and the comparison of the first and the last model."""
     summary: dict[str, Any] = {
         "run_dir": config.run_dir,
         "rounds": config.rounds,
-        "num_problems": groups.rows,
-        "num_candidates": groups.candidates,
-        "outcomes": dict(groups.outcomes),
-        "num_rankings": rankings.reasons["ranked"],
-        "not_ranked": {k: v for k, v in rankings.reasons.items() if k != "ranked"},
-        "train_pass_at_k": {str(k): e.as_dict() for k, e in trained_on.draws[0].pass_at_k.items()},
+        "num_problems": rounds[0]["num_problems"],
+        "num_candidates": sum(r["num_candidates"] for r in rounds),
+        "outcomes": _sum_of([r["outcomes"] for r in rounds]),
+        "num_rankings": sum(r["num_rankings"] for r in rounds),
+        "not_ranked": _sum_of([r["not_ranked"] for r in rounds]),
+        "per_round": rounds,
     }
     if evaluations:
-        base, tuned = evaluations["base"], evaluations[label(config.rounds)]
-        summary["base_pass_at_1"] = base.draws[0].pass_at_k[1].as_dict()
-        summary["tuned_pass_at_1"] = tuned.draws[0].pass_at_k[1].as_dict()
-        before, after = base.draws[0].per_problem, tuned.draws[0].per_problem
-        both = sorted(before.keys() & after.keys())
+        base, tuned = evaluations["base"].draws[0], evaluations[label(config.rounds)].draws[0]
+        for key, draw in (("base_pass_at_1", base), ("tuned_pass_at_1", tuned)):
+            summary[key] = draw.pass_at_k[1].as_dict() if 1 in draw.pass_at_k else None
+        both = sorted(base.per_problem.keys() & tuned.per_problem.keys())
         if both:
-            gain = paired_difference([before[i] for i in both], [after[i] for i in both])
+            gain = paired_difference([base.per_problem[i] for i in both], [tuned.per_problem[i] for i in both])
             summary["gain_pass_at_1"] = gain.as_dict()
         summary["evaluations"] = {
             name: [{k: v for k, v in d.items() if k != "per_problem"} for d in e.as_dict()["draws"]]
             for name, e in evaluations.items()
         }
-    return summary | {"seconds": seconds}
+    return summary
+
+
+def _sum_of(counts: list[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(total)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rrtf_ray.artifacts import RowStore, exists, join, local_copy, read_json
+import pyarrow.fs as pafs
+
+from rrtf_ray.artifacts import MANIFEST, RowStore, exists, join, local_copy, read_json, resolve
 from rrtf_ray.config import Config
 from rrtf_ray.errors import ConfigError, DataError, InputError
 from rrtf_ray.records import Problem
@@ -21,13 +24,14 @@ _WEIGHTS = (
     "pytorch_model.bin.index.json",
 )
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
+_SAMPLE = 64 * 2**10
 _POSITIONS = ("n_positions", "max_position_embeddings", "n_ctx")
 
 
 def is_hub_id(model: str) -> bool:
     """Whether `model` names a model of a hub (`org/name`), rather than a folder or URI."""
     looks_like_path = model.startswith((".", "/", "~")) or "://" in model or model.count("/") != 1
-    return not looks_like_path and not Path(model).exists()
+    return not looks_like_path and not Path(model).exists() and not Path(model).parent.is_dir()
 
 
 def check_model(model: str, max_model_len: int | None = None) -> None:
@@ -57,6 +61,26 @@ def check_model(model: str, max_model_len: int | None = None) -> None:
         raise ConfigError(
             f"model.max_model_len={max_model_len} is more than the {limit} positions of {model!r}; lower it to {limit}"
         )
+
+
+def model_identity(model: str) -> str:
+    """A short hash that changes when a model's files do; a hub id stands for itself.
+
+    Weights are known by their name, size, first and last 64 KiB, so that large models cost no time.
+    """
+    if is_hub_id(model) or not exists(model):
+        return model
+    filesystem, path = resolve(model)
+    digest = hashlib.sha256()
+    for info in sorted(filesystem.get_file_info(pafs.FileSelector(path)), key=lambda i: i.base_name):
+        if not info.is_file or not info.base_name.endswith((".safetensors", ".bin", "config.json", MANIFEST)):
+            continue
+        digest.update(f"{info.base_name} {info.size}\n".encode())
+        with filesystem.open_input_file(info.path) as file:
+            digest.update(file.read(_SAMPLE))
+            file.seek(max(0, info.size - _SAMPLE))
+            digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()[:16]
 
 
 def check_prompts(problems: RowStore[Problem], model: str, config: Config) -> None:

@@ -24,9 +24,9 @@ from rrtf_ray.run_dir import model_name
 from rrtf_ray.schemas import from_table, to_table
 from rrtf_ray.stages.actors import execute_step, sample_step
 from rrtf_ray.stages.cluster import require, unwrapped
-from rrtf_ray.stages.preflight import check_model, check_prompts
-from rrtf_ray.stages.replay import load_replay
-from rrtf_ray.stages.stream import Step, Tally, finished_tally, run_plan
+from rrtf_ray.stages.preflight import check_model, check_prompts, model_identity
+from rrtf_ray.stages.replay import hash_of, load_replay
+from rrtf_ray.stages.stream import LIGHT, Step, Tally, finished_tally, ids_with_sandbox_errors, run_plan
 
 # How a stage is spread over the cluster does not change its rows, so a rerun may change it.
 _SPREAD = {
@@ -38,6 +38,8 @@ _SPREAD = {
         "rows_per_task",
         "tasks_per_engine",
     },
+    "model": {"tensor_parallel_size", "kv_cache_memory_bytes"},
+    "engine": {"max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization", "enforce_eager"},
     "execute": {"min_workers", "max_workers", "max_sandbox_error_rate"},
 }
 
@@ -64,7 +66,9 @@ def sample_and_execute(
 def execute(config: Config, source: RowStore[Group], sink: RowStore[Group], name: str) -> Tally:
     """Verdicts for the candidates of groups that were sampled before."""
     require("execute.min_workers", cpus=config.execute.min_workers, largest_cpus=1)
-    return _run(config, name, source, sink, [execute_step(config.execute)], _execute_settings(config))
+    # The same claim as sample_and_execute's: both routes lead to the same groups.
+    settings = source.settings() | _execute_settings(config)
+    return _run(config, name, source, sink, [execute_step(config.execute)], settings)
 
 
 def rank_groups(config: Config, source: RowStore[Group], sink: RowStore[Ranking], name: str) -> Tally:
@@ -93,20 +97,24 @@ def _sampling(config: Config, source: RowStore[Problem], sink: RowStore[Group], 
         assert sample_config.replay_path
         replay = ray.put(load_replay(sample_config.replay_path, source, sample_config.replay_limit))
     require(
-        "sample.min_engines",
-        cpus=sample_config.min_engines * sample_config.cpus_per_engine,
+        "sample.min_engines with execute.min_workers",
+        # Engines, testers, reading and writing are all there at the same time.
+        cpus=sample_config.min_engines * sample_config.cpus_per_engine + config.execute.min_workers + 2 * LIGHT,
         gpus=sample_config.min_engines * sample_config.gpus_per_engine,
         largest_cpus=sample_config.cpus_per_engine,
         largest_gpus=sample_config.gpus_per_engine,
     )
-    require("execute.min_workers", cpus=config.execute.min_workers, largest_cpus=1)
     return sample_step(config, model, stable_seed(config.seed, number), replay)
 
 
 def _sample_settings(config: Config, model: str, number: int) -> dict[str, Any]:
+    engine = config.model.model_dump(mode="json", exclude={"student", *_SPREAD["model"]})
+    engine["engine"] = {k: v for k, v in engine["engine"].items() if k not in _SPREAD["engine"]}
     return {
         "model": model_name(config.run_dir, model),
-        "engine": config.model.model_dump(mode="json", exclude={"student"}),
+        "model_files": model_identity(model) if config.sample.engine == "vllm" else "",
+        "replayed": hash_of(config.sample.replay_path) if config.sample.replay_path else "",
+        "engine": engine,
         "sample": config.sample.model_dump(mode="json", exclude=_SPREAD["sample"]),
         "seed": config.seed,
         "round": number,
@@ -128,11 +136,18 @@ def _run(
     if not source.is_complete():
         raise InputError(f"{source.uri} is not complete; run the stage that writes it first")
     total = source.manifest()["rows"]
-    sink.begin(fingerprint(dict(settings), source.manifest()["fingerprint"]), dict(settings))
+    # Rows depend on the problems and on every setting since; a sample store hands its problems' origin on.
+    made_of = source.manifest()
+    origin = made_of["fingerprint"] if sink.record is Ranking else made_of.get("origin", made_of["fingerprint"])
+    sink.begin(fingerprint(dict(settings), origin), dict(settings))
     done, tally = finished_tally(sink)
     if sink.is_complete():
         say(f"{name}: complete already, {_counts(tally)}")
         return tally
+    broken = ids_with_sandbox_errors(sink)
+    if broken:  # the machinery may have been mended since
+        sink.drop(broken)
+        done, tally = finished_tally(sink)
     started = time.monotonic()
     kept = tally.rows
     with bar(name, total, len(done)) as shown, unwrapped(name):
@@ -151,7 +166,11 @@ def _run(
     sink.drop_repetitions()
     done, tally = finished_tally(sink)
     if tally.rows != total:
-        raise StageError(f"{name}: {total - tally.rows} of {total} rows are missing; start the same command again")
+        raise StageError(
+            f"{name}: {total - tally.rows} of {total} rows are missing in {sink.uri}; start the same command again. "
+            "On a cluster of several machines, run_dir must be a place that all of them can reach"
+        )
+    _check_sandbox_errors(config, tally, at_least=1)
     seconds = time.monotonic() - started
     sink.finish(
         {
@@ -161,7 +180,8 @@ def _run(
             "outcomes": dict(tally.outcomes),
             "reasons": dict(tally.reasons),
             "seconds": round(seconds, 3),
-            "fingerprint": fingerprint(sorted(done), dict(settings)),
+            "fingerprint": fingerprint(sorted(done), dict(settings), origin),
+            **({"origin": origin} if sink.record is Group else {}),
         }
     )
     resumed = f", {kept} of them from before" if kept else ""
@@ -169,12 +189,12 @@ def _run(
     return tally
 
 
-def _check_sandbox_errors(config: Config, tally: Tally) -> None:
-    """Stop early rather than rank by a broken sandbox; a first part is too small to tell."""
+def _check_sandbox_errors(config: Config, tally: Tally, at_least: int = 50) -> None:
+    """Stop early rather than rank by a broken sandbox; below `at_least` candidates it is too early to tell."""
     judged = sum(tally.outcomes.values())
     broken = tally.outcomes[Outcome.SANDBOX_ERROR.value]
     limit = config.execute.max_sandbox_error_rate
-    if judged >= 50 and broken > limit * judged:
+    if judged >= at_least and broken > limit * judged:
         raise StageError(
             f"{broken} of {judged} programs ended as sandbox_error, more than execute.max_sandbox_error_rate={limit}; "
             "`rrtf doctor` shows what the sandbox lacks on this machine"

@@ -20,7 +20,7 @@ def print_report(
     """Before and after, counts and seconds, and where to look further."""
     if evaluations:
         console.print(_evaluation_table(evaluations))
-    counts = Table("outcome of a candidate", "count", title="Candidates that were ranked")
+    counts = Table("outcome of a candidate", "count", title="Candidates for training, all rounds")
     for outcome, count in sorted(summary["outcomes"].items(), key=lambda item: -item[1]):
         counts.add_row(outcome, str(count))
     console.print(counts)

@@ -143,12 +143,12 @@ def engine_arguments(config: ModelConfig) -> dict[str, Any]:
 class ReplaySampler:
     """Reads the candidates from a file that was read once by the driver."""
 
-    def __init__(self, samples: Mapping[str, list[str]]) -> None:
-        """samples: responses by problem id."""
-        self._samples = samples
+    def __init__(self, drafts: Mapping[str, list[Draft]]) -> None:
+        """drafts: what load_replay found, by problem id."""
+        self._drafts = drafts
 
     async def sample(self, problem: Problem) -> list[Draft]:
-        return [Draft(text, "given") for text in self._samples.get(problem.id, [])]
+        return self._drafts.get(problem.id, [])
 
 
 class ScriptedSampler:

@@ -71,18 +71,36 @@ def served(app: Any) -> Iterator[str]:
         port = probe.getsockname()[1]
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     try:
-        serve.run(app, blocking=False, logging_config={"log_level": "ERROR"})
+        # Not serve.run: it waits without a limit for replicas that may never be placed.
+        serve.run_many([serve.RunTarget(app)], wait_for_applications_running=False)
+        _wait_until_running(serve)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         serve.shutdown()
 
 
-def ask_once(model: str, prompt: str, *, engine: ModelConfig, max_tokens: int) -> tuple[str, float]:
+def _wait_until_running(serve: Any) -> None:
+    """Raise StageError where the application fails to start, or does not within START_LIMIT_S."""
+    deadline = time.monotonic() + START_LIMIT_S
+    while True:
+        states = serve.status().applications.values()
+        if states and all(s.status == "RUNNING" for s in states):
+            return
+        failed = [s for s in states if s.status in ("DEPLOY_FAILED", "UNHEALTHY")]
+        if failed:
+            raise StageError(f"the served model did not start: {failed[0].message.strip().splitlines()[-1]}")
+        if time.monotonic() > deadline:
+            what = "; ".join(s.message or s.status for s in states) or "nothing was deployed"
+            raise StageError(f"the served model did not start within {START_LIMIT_S:g} s: {what}")
+        time.sleep(0.2)
+
+
+def ask_once(model: str, prompt: str, *, engine: ModelConfig, max_tokens: int, gpus: float = 0.0) -> tuple[str, float]:
     """Serve `model`, ask it for one greedy completion, end the service; returns the text and seconds to answer.
 
     Raises StageError where no answer comes within START_LIMIT_S.
     """
-    with served(build_app(model, engine=engine)) as url, httpx.Client(timeout=60) as client:
+    with served(build_app(model, engine=engine, gpus=gpus)) as url, httpx.Client(timeout=60) as client:
         body = {"model": "rrtf", "prompt": prompt, "max_tokens": max_tokens, "temperature": 0}
         deadline = time.monotonic() + START_LIMIT_S
         while True:

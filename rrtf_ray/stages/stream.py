@@ -19,11 +19,11 @@ import pyarrow as pa
 import ray
 
 from rrtf_ray.artifacts import RowStore, resolve
-from rrtf_ray.records import Group, Ranking
+from rrtf_ray.records import Group, Outcome, Ranking
 from rrtf_ray.schemas import from_table
 
 ROWS_PER_PART = 64
-_LIGHT = 0.05
+LIGHT = 0.05
 """CPUs of a task that reads or writes: it must not take a core's place from the stages."""
 
 
@@ -99,6 +99,15 @@ def finished_tally(sink: RowStore) -> tuple[set[str], Tally]:
     return done, tally
 
 
+def ids_with_sandbox_errors(sink: RowStore) -> set[str]:
+    """Groups of which a candidate could not be judged."""
+    return {
+        group.problem.id
+        for group in (sink.read() if sink.record is Group else ())
+        if any(c.verdict and c.verdict.outcome is Outcome.SANDBOX_ERROR for c in group.candidates)
+    }
+
+
 def run_plan(
     source: RowStore,
     sink: RowStore,
@@ -118,18 +127,18 @@ def run_plan(
         filesystem=filesystem,
         partitioning=None,
         override_num_blocks=len(source.parts()),
-        num_cpus=_LIGHT,
+        num_cpus=LIGHT,
     )
     if done:
         dataset = dataset.map_batches(
             partial(_leave_out, done=frozenset(done), id_column=source.id_column),
             batch_format="pyarrow",
-            num_cpus=_LIGHT,
+            num_cpus=LIGHT,
         )
     dataset = dataset.repartition(target_num_rows_per_block=rows_per_block)
     for step in steps:
         dataset = dataset.map_batches(step.function, batch_format="pyarrow", **step.arguments)
-    dataset = dataset.map_batches(Publish(sink), batch_format="pyarrow", batch_size=rows_per_part, num_cpus=_LIGHT)
+    dataset = dataset.map_batches(Publish(sink), batch_format="pyarrow", batch_size=rows_per_part, num_cpus=LIGHT)
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         assert isinstance(batch, pa.Table)
         for text in batch.column("tally").to_pylist():

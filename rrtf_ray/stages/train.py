@@ -16,6 +16,7 @@ import ray
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.queue import Empty, Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rrtf_ray.artifacts import MANIFEST, exists, join, read_json, remove, resolve
 from rrtf_ray.config import Config, fingerprint
@@ -23,7 +24,7 @@ from rrtf_ray.errors import InputError, RRTFError, StageError
 from rrtf_ray.progress import bar, say
 from rrtf_ray.run_dir import RunDir, model_name
 from rrtf_ray.stages.cluster import require
-from rrtf_ray.stages.preflight import check_model
+from rrtf_ray.stages.preflight import check_model, model_identity
 from rrtf_ray.stages.train_worker import train_worker
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def train(config: Config, run: RunDir, model: str, number: int, on_metrics: Call
     settings = config.train.model_dump(mode="json", exclude={"checkpoint_every_steps", "max_failures"})
     settings |= {
         "model": model_name(config.run_dir, model),
+        "model_files": model_identity(model),
         "seed": config.seed,
         "template": config.sample.prompt_template,
     }
@@ -53,6 +55,7 @@ def train(config: Config, run: RunDir, model: str, number: int, on_metrics: Call
                 f"{target} was trained with other settings or rankings; use another run_dir, or remove that folder"
             )
         say(f"{name}: complete already, {before['steps']} steps")
+        remove(run.training_state(number))
         return target
     check_model(model, config.train.max_length)
     gpus = config.train.num_workers if config.train.use_gpu else 0
@@ -78,7 +81,9 @@ def _fit(
     name: str,
 ) -> None:
     started = time.monotonic()
-    queue = Queue(actor_options={"num_cpus": 0})
+    # On the driver's own node: a spot machine may go at any time, and the metrics with it.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
     filesystem, path = resolve(run.training_state(number))
     filesystem.create_dir(path, recursive=True)
     trainer = TorchTrainer(
@@ -160,6 +165,7 @@ def _next(queue: Queue) -> dict[str, Any]:
     except Empty:
         return {}
     except ray.exceptions.RayActorError:
+        time.sleep(0.5)  # the queue is gone, training may still end well
         return {}
 
 

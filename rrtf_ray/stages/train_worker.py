@@ -22,7 +22,7 @@ from rrtf_ray.config import TrainConfig
 from rrtf_ray.core.batching import Example, choose, collate, schedule, tokenize
 from rrtf_ray.core.losses import rrtf_loss, token_logprobs
 from rrtf_ray.errors import StageError
-from rrtf_ray.records import Ranking
+from rrtf_ray.records import Ranking, Reason
 
 _STATE_TAG = "state"
 
@@ -79,7 +79,7 @@ def _load_examples(settings: dict[str, Any], folder: str) -> tuple[list[Example]
             require_passing_target=config.loss.require_passing_target,
         )
         if chosen is None:
-            left_out["no_passing_target"] += 1
+            left_out[Reason.NO_PASSING_TARGET.value] += 1
             continue
         example = tokenize(
             ranking,
@@ -91,7 +91,7 @@ def _load_examples(settings: dict[str, Any], folder: str) -> tuple[list[Example]
             max_length=config.max_length,
         )
         if example is None:
-            left_out["too_long"] += 1
+            left_out[Reason.TOO_LONG.value] += 1
         else:
             examples.append(example)
     examples.sort(key=lambda e: e.problem_id)

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from rrtf_ray.core.extraction import cut_at_stop, extract, top_level_chunks
+from rrtf_ray.core.extraction import extract, top_level_chunks
 from rrtf_ray.records import ProblemKind
 
 STUB = 'import math\n\n\ndef area(r):\n    """Area of a circle."""\n'
@@ -238,11 +238,6 @@ def test_scripts(response: str, program: str) -> None:
 def test_scripts_have_a_setup() -> None:
     found = extract("print(inf)", TEXT, "", ProblemKind.STDIO, setup="from math import inf")
     assert found.program == "from math import inf\n\nprint(inf)\n"
-
-
-def test_cut_at_stop() -> None:
-    assert cut_at_stop("a\ndef b\nclass c", ["\nclass", "\ndef", ""]) == "a"
-    assert cut_at_stop("abc", ["x"]) == "abc"
 
 
 def test_chunks_of_broken_code() -> None:

@@ -205,17 +205,13 @@ def own_problems(tmp_path: Path, count: int) -> list[Problem]:
 def test_data_set_round_trip(tmp_path: Path) -> None:
     problems = own_problems(tmp_path, 2500)
     manifest = write_problems(iter(problems), str(tmp_path / "set"), format_name="humaneval", source="p.jsonl")
-    assert sorted(p.name for p in (tmp_path / "set").iterdir()) == [
-        "manifest.json",
-        "part-00000.parquet",
-        "part-00001.parquet",
-        "part-00002.parquet",
-    ]
+    assert sorted(p.name for p in (tmp_path / "set").iterdir()) == ["manifest.json", *manifest["parts"]]
+    assert len(manifest["parts"]) == 3
     assert manifest["num_problems"] == 2500
     assert read_manifest(str(tmp_path / "set")) == manifest
     assert list(read_problems(str(tmp_path / "set"))) == problems
     assert list(load("parquet", str(tmp_path / "set"))) == problems
-    assert len(list(load("parquet", str(tmp_path / "set" / "part-00002.parquet")))) == 500
+    assert len(list(load("parquet", str(tmp_path / "set" / manifest["parts"][2])))) == 500
 
 
 def test_a_data_set_is_replaced_whole(tmp_path: Path) -> None:
@@ -223,7 +219,7 @@ def test_a_data_set_is_replaced_whole(tmp_path: Path) -> None:
     first = write_problems(problems, str(tmp_path / "set"))
     again = write_problems(problems[:3], str(tmp_path / "set"))
     assert list(read_problems(str(tmp_path / "set"))) == problems[:3]
-    assert not (tmp_path / "set" / "part-00001.parquet").exists()
+    assert sorted(p.name for p in (tmp_path / "set").iterdir()) == ["manifest.json", *again["parts"]]
     assert first["sha256"] != again["sha256"]
     assert write_problems(problems[:3], str(tmp_path / "other"))["sha256"] == again["sha256"]
 
@@ -245,7 +241,12 @@ def test_data_set_errors(tmp_path: Path) -> None:
         write_problems([problems[0], problems[0]], str(tmp_path / "set"))
     with pytest.raises(DataError, match="no problems to write"):
         write_problems([], str(tmp_path / "set"))
-    write_problems(problems, str(tmp_path / "set"))
-    (tmp_path / "set" / "part-00000.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataError, match=r"part-00000\.parquet: cannot be read as Parquet"):
+    manifest = write_problems(problems, str(tmp_path / "set"))
+    with pytest.raises(DataError, match="two problems have the id"):
+        write_problems([problems[0], problems[0]], str(tmp_path / "set"))
+    assert list(read_problems(str(tmp_path / "set"))) == problems  # a failed import leaves the old data set whole
+    write_problems(read_problems(str(tmp_path / "set")), str(tmp_path / "set"))  # onto itself
+    manifest = read_manifest(str(tmp_path / "set"))
+    (tmp_path / "set" / manifest["parts"][0]).write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"part-.*-00000\.parquet: cannot be read as Parquet"):
         list(read_problems(str(tmp_path / "set")))
