@@ -48,7 +48,7 @@ def test_repetitions_are_read_once_and_can_be_dropped(store):
 def test_other_settings_are_refused_by_name(store):
     store.begin("one", {"temperature": 0.5, "seed": 1})
     store.begin("one", {"temperature": 0.5, "seed": 1})
-    with pytest.raises(InputError, match=r"other settings \(temperature\)"):
+    with pytest.raises(InputError, match=r"other settings \(temperature: 0.7, before 0.5\)"):
         store.begin("two", {"temperature": 0.7, "seed": 1})
 
 
