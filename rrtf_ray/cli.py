@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -151,25 +152,26 @@ def _check(args: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _logging(config: Config) -> Iterator[None]:
     """What libraries have to say goes to run_dir/logs/driver.log; the terminal is for our own lines."""
-    from rrtf_ray.artifacts import is_local, join, make_dir, resolve
+    from rrtf_ray.artifacts import is_local, join, make_dir, resolve, write_bytes
     from rrtf_ray.progress import only_our_lines
 
-    if not is_local(config.run_dir):
-        logging.getLogger().setLevel(logging.ERROR)
-        yield
-        return
     logs = join(config.run_dir, "logs")
-    make_dir(logs)
     handler = logging.StreamHandler()  # standard error, which is the log file from here on
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    try:
-        with only_our_lines(resolve(join(logs, "driver.log"))[1]):
-            yield
-    finally:
-        root.removeHandler(handler)
+    with tempfile.NamedTemporaryFile(prefix="rrtf-driver-", suffix=".log") as kept:
+        local = is_local(config.run_dir)
+        if local:
+            make_dir(logs)
+        try:
+            with only_our_lines(resolve(join(logs, "driver.log"))[1] if local else kept.name):
+                yield
+        finally:
+            root.removeHandler(handler)
+            if not local:  # an object store cannot append: the log is there when the command has ended
+                write_bytes(join(logs, "driver.log"), kept.read())
 
 
 if __name__ == "__main__":

@@ -182,7 +182,10 @@ def unwrapped(stage: str) -> Iterator[None]:
             raise ours from error
         log.error("%s failed", stage, exc_info=error)
         last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-        raise StageError(f"{stage} failed: {last}; finished rows are kept, the logs are in run_dir/logs") from error
+        raise StageError(
+            f"{stage} failed: {last}; finished rows are kept; the cause stands in run_dir/logs/driver.log "
+            "and in the workers' logs"
+        ) from error
 
 
 def _ours(error: BaseException | None) -> RRTFError | None:

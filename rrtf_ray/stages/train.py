@@ -123,7 +123,7 @@ def _fit(
 
     thread = threading.Thread(target=fit, name="ray-train", daemon=True)
     thread.start()
-    last = _follow(queue, thread, on_metrics, name)
+    last = _follow(queue, thread, on_metrics, name, config.cluster.resource_timeout_s)
     queue.shutdown(force=True)
     if failure:
         raise _explained(failure[0], name)
@@ -138,13 +138,23 @@ def _fit(
 
 
 def _follow(
-    queue: Queue, thread: threading.Thread, on_metrics: Callable[[dict[str, Any]], None], name: str
+    queue: Queue,
+    thread: threading.Thread,
+    on_metrics: Callable[[dict[str, Any]], None],
+    name: str,
+    start_limit_s: float,
 ) -> dict[str, Any]:
     """Pass on the metrics of rank 0 as they come, until the trainer's thread ends; returns the last."""
     last: dict[str, Any] = {}
     total = 0
+    deadline = time.monotonic() + start_limit_s
     while thread.is_alive() and not total:
         total = _next(queue).get("total_steps", 0)
+        if not total and time.monotonic() > deadline:
+            raise StageError(
+                f"{name}: the workers did not start within cluster.resource_timeout_s={start_limit_s:g} s; "
+                "raise it, or lower train.num_workers"
+            )
     with bar(name, total) as shown:
         done = 0
         while True:
