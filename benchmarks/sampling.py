@@ -50,7 +50,7 @@ class Side:
 
 
 def main() -> None:
-    args = arguments(__doc__, model="", problems=192, pairs=4)
+    args = arguments(__doc__, model="", problems=600, pairs=3)
     with tempfile.TemporaryDirectory() as folder:
         model = args.model or _student(Path(folder) / "student")
         options = (model, str(args.problems))

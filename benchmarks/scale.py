@@ -54,7 +54,13 @@ def driver(number: int) -> None:
         reference="    return 2 * x\n",
     )
     with tempfile.TemporaryDirectory(prefix="rrtf-bench-") as folder:
-        overrides = ["sample.engine=scripted", "until=rank", "sample.draws=[{n: 2}]", f"run_dir={folder}"]
+        overrides = [
+            "sample.engine=scripted",
+            "until=rank",
+            "sample.draws=[{n: 1}]",
+            "sample.teacher=none",
+            f"run_dir={folder}",
+        ]
         config = load_config(None, [*overrides, "sample.rows_per_task=64", "execute.max_workers=2"])
         source = RowStore(f"{folder}/problems", Problem, "id")
         for start in range(0, number, 1000):

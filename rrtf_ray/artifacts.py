@@ -334,4 +334,6 @@ def _publishing(filesystem: pafs.FileSystem, path: str) -> Iterator[Any]:
             ) from error
         if isinstance(error, PermissionError | NotADirectoryError | FileExistsError | FileNotFoundError):
             raise InputError(f"{path} cannot be written: {error.strerror or error}; choose another run_dir") from error
+        if not local:  # a store's errors carry no number, only a text
+            raise StageError(f"{path} cannot be written: {error}; finished rows are kept") from error
         raise

@@ -163,8 +163,7 @@ def _logging(config: Config) -> Iterator[None]:
     root.setLevel(logging.INFO)
     with tempfile.NamedTemporaryFile(prefix="rrtf-driver-", suffix=".log") as kept:
         local = is_local(config.run_dir)
-        if local:
-            make_dir(logs)
+        make_dir(logs)
         try:
             with only_our_lines(resolve(join(logs, "driver.log"))[1] if local else kept.name):
                 yield

@@ -38,7 +38,7 @@ def doctor() -> int:
     for finding in _findings():
         mark = "ok  " if finding.ok else "MISS" if finding.needed else "weak"
         remedy = "" if finding.ok else f"  -> {finding.remedy}"
-        print(f"{mark} {finding.what:<22} {finding.value}{remedy}", flush=True)
+        print(f"{mark} {finding.what:<28} {finding.value}{remedy}", flush=True)
         broken += finding.needed and not finding.ok
     print("the loop can run here" if not broken else f"{broken} thing(s) that the loop needs are missing")
     return 1 if broken else 0

@@ -174,8 +174,7 @@ def unwrapped(stage: str) -> Iterator[None]:
     """Turn what Ray wraps around an error of ours back into that error; anything else becomes a StageError."""
     try:
         yield
-    except RRTFError:
-        raise
+    # Also where Ray's error is one of ours by inheritance: its text is a remote traceback then.
     except ray.exceptions.RayError as error:
         ours = _ours(error)
         if ours is not None:
