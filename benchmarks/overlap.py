@@ -10,39 +10,22 @@ about as long as sampling alone. Two cores can at best run the one while the oth
 from __future__ import annotations
 
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from benchmarks.measure import arguments, report
+from benchmarks.timed import run_timed
 from rrtf_ray.artifacts import RowStore
 from rrtf_ray.config import load_config
 from rrtf_ray.quickstart import generate_problems
 from rrtf_ray.records import Group, Problem, Test
-from rrtf_ray.stages.actors import ExecuteActor, SampleActor, execute_step, sample_step
+from rrtf_ray.stages.actors import execute_step, sample_step
 from rrtf_ray.stages.cluster import connected
-from rrtf_ray.stages.stream import Step, run_plan
-
-
-class ReadySampleActor(SampleActor):
-    """Notes when its engine is ready."""
-
-    def __init__(self, ready_file: str, **options: Any) -> None:
-        super().__init__(**options)
-        Path(ready_file).write_text(repr(time.time()))
-
-
-class ReadyExecuteActor(ExecuteActor):
-    """Notes when its sandbox is ready."""
-
-    def __init__(self, ready_file: str, **options: Any) -> None:
-        super().__init__(**options)
-        Path(ready_file).write_text(repr(time.time()))
+from rrtf_ray.stages.stream import Step
 
 
 def main() -> None:
-    args = arguments(__doc__, model="", problems=160, pairs=3)
+    args = arguments(__doc__, model="", problems=480, pairs=2)
     with tempfile.TemporaryDirectory(prefix="rrtf-bench-") as folder:
         bench = Bench(Path(folder), args.model or _student(Path(folder)), args.problems)
         with connected(bench.config):
@@ -82,14 +65,7 @@ class Bench:
 
     def _run(self, source: RowStore, steps: list[Step]) -> tuple[float, RowStore[Group]]:
         sink = RowStore(self._new("groups"), Group, "problem.id")
-        ready = self._new("ready")
-        first = steps[0]
-        options = first.arguments["fn_constructor_kwargs"] | {"ready_file": ready}
-        timed_class = ReadySampleActor if first.function is SampleActor else ReadyExecuteActor
-        timed = Step(timed_class, first.arguments | {"fn_constructor_kwargs": options})
-        for _ in run_plan(source, sink, [timed, *steps[1:]], set(), rows_per_block=8, no_progress_s=600):
-            pass
-        return time.time() - float(Path(ready).read_text()), sink
+        return run_timed(source, sink, steps, self.config.sample.rows_per_task)[1], sink
 
     def sample(self, work: int) -> float:
         seconds, self._sampled = self._run(self._source(work), [sample_step(self.config, self.model, 0)])

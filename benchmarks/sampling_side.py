@@ -7,17 +7,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 from benchmarks.sampling import DRAWS, MAX_TOKENS
+from benchmarks.timed import run_timed
 from rrtf_ray.artifacts import RowStore
 from rrtf_ray.config import Config, load_config, validate
 from rrtf_ray.core.groups import stable_seed
 from rrtf_ray.quickstart import generate_problems
 from rrtf_ray.records import Group, Problem
-from rrtf_ray.stages.actors import SampleActor, sample_step
-from rrtf_ray.stages.stream import Step, run_plan
+from rrtf_ray.stages.actors import sample_step
 
 
 def config() -> Config:
@@ -60,14 +58,6 @@ def plain(model: str, problems: list[Problem]) -> Callable[[], tuple[int, float]
     return run
 
 
-class TimedSampleActor(SampleActor):
-    """Notes when its engine is ready: a run pays for that once, whatever its length."""
-
-    def __init__(self, ready_file: str, **options: Any) -> None:
-        super().__init__(**options)
-        Path(ready_file).write_text(repr(time.time()))
-
-
 def stage(model: str, problems: list[Problem]) -> Callable[[], tuple[int, float]]:
     """The sample stage as a run has it: Parquet in, Ray Data, engine, extraction, Parquet out."""
     from rrtf_ray.stages.cluster import connected
@@ -79,14 +69,8 @@ def stage(model: str, problems: list[Problem]) -> Callable[[], tuple[int, float]
     source.finish({"rows": len(problems), "fingerprint": ""})
 
     def run() -> tuple[int, float]:
-        with tempfile.TemporaryDirectory(prefix="rrtf-bench-") as folder:
-            step = sample_step(settings, model, 0)
-            options = step.arguments["fn_constructor_kwargs"] | {"ready_file": f"{folder}/ready"}
-            timed = Step(TimedSampleActor, step.arguments | {"fn_constructor_kwargs": options})
-            sink = RowStore(f"{folder}/rows", Group, "problem.id")
-            rows = settings.sample.rows_per_task
-            parts = list(run_plan(source, sink, [timed], set(), rows_per_block=rows, no_progress_s=600))
-            return sum(p.tokens for p in parts), time.time() - float(Path(f"{folder}/ready").read_text())
+        sink = RowStore(tempfile.mkdtemp(prefix="rrtf-bench-"), Group, "problem.id")
+        return run_timed(source, sink, [sample_step(settings, model, 0)], settings.sample.rows_per_task)
 
     return run
 
