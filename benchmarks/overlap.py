@@ -1,10 +1,11 @@
 """Wall time of the streamed sample+execute against the longer of the two stages alone.
 
-    python -m benchmarks.overlap [--json] [--problems N] [--pairs N] [--model DIR]
+    python -m benchmarks.overlap [--json] [--load wait|cpu] [--problems N] [--pairs N] [--model DIR]
 
 All are timed from the moment that the engine (or the sandbox) is ready to the last row on disk, on the same
 problems and the demo's student. The load is balanced first: the tests' work is set so that executing alone takes
-about as long as sampling alone. Two cores can at best run the one while the other runs.
+about as long as sampling alone. `--load wait` makes the tests wait, which shows what the plan overlaps; with
+`--load cpu` they compute, and where there are fewer cores than both stages use, it shows that as well.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from rrtf_ray.stages.stream import Step
 
 
 def main() -> None:
-    args = arguments(__doc__, model="", problems=480, pairs=2)
+    args = arguments(__doc__, model="", problems=480, pairs=2, load="wait")
     with tempfile.TemporaryDirectory(prefix="rrtf-bench-") as folder:
-        bench = Bench(Path(folder), args.model or _student(Path(folder)), args.problems)
+        bench = Bench(Path(folder), args.model or _student(Path(folder)), args.problems, args.load)
         with connected(bench.config):
             work = bench.balance()
             ratios, details = [], []
@@ -37,20 +38,28 @@ def main() -> None:
                 streamed = bench.stream(work)
                 ratios.append(streamed / max(sampled, executed))
                 details.append([round(x, 1) for x in (streamed, sampled, executed)])
-    report(args.json, "wall_over_longest", ratios, "<= 1.10", {"seconds: streamed, sample, execute": details})
+    report(
+        args.json,
+        "wall_over_longest",
+        ratios,
+        "<= 1.10",
+        {"load": args.load, "work": work, "seconds: streamed, sample, execute": details},
+    )
 
 
 class Bench:
-    """The three timed plans over the same problems, whose tests cost `work` iterations each."""
+    """The three timed plans over the same problems; a test suite costs `work` iterations or milliseconds."""
 
-    def __init__(self, folder: Path, model: str, number: int) -> None:
+    def __init__(self, folder: Path, model: str, number: int, load: str) -> None:
         self.folder, self.model = folder, model
+        self._line = {"cpu": "for _ in range({}): pass", "wait": "__import__('time').sleep({} / 1000)"}[load]
+        self._probe = {"cpu": 200_000, "wait": 5}[load]
         self.config = load_config("jobs/configs/demo.yaml", ["sample.draws=[{n: 8}]", "sample.teacher=none"])
         self.problems = generate_problems(number, 1)[0]
         self._count = 0
 
     def _source(self, work: int) -> RowStore[Problem]:
-        busy = f"def check(candidate):\n    for _ in range({work}): pass\n"
+        busy = f"def check(candidate):\n    {self._line.format(work)}\n"
         heavy = [
             replace(p, tests=(Test(p.tests[0].kind, p.tests[0].code.replace("def check(candidate):\n", busy)),))
             for p in self.problems
@@ -80,8 +89,8 @@ class Bench:
         return self._run(self._source(work), steps)[0]
 
     def balance(self) -> int:
-        """Iterations a test suite so that executing takes about as long as sampling."""
-        base, probe = 0, 200_000
+        """The work of a test suite so that executing takes about as long as sampling."""
+        base, probe = 0, self._probe
         sampled = self.sample(base)
         idle = self.execute(base)
         self.sample(probe)

