@@ -91,9 +91,9 @@ def test_the_summary_and_the_metrics(finished):
     for key in ("base_pass_at_1", "tuned_pass_at_1"):
         assert 0 <= summary[key]["low"] <= summary[key]["value"] <= summary[key]["high"] <= 1
     assert summary["num_problems"] == 48
-    assert summary["num_candidates"] == 48 * 5
-    assert sum(summary["outcomes"].values()) == 48 * 5
-    assert summary["num_rankings"] + sum(summary["not_ranked"].values()) == 48
+    assert summary["num_candidates"] == sum(summary["outcomes"].values()) == 2 * 48 * 5
+    assert summary["num_rankings"] + sum(summary["not_ranked"].values()) == 2 * 48
+    assert [r["num_candidates"] for r in summary["per_round"]] == [48 * 5, 48 * 5]
     assert {"student", "evaluate base", "sample+execute 1", "train 2", "serve"} <= summary["seconds"].keys()
     metrics = [json.loads(line) for line in Path(run.at("metrics.jsonl")).read_text().splitlines()]
     assert [(m["round"], m["step"]) for m in metrics] == [(r, s) for r in (1, 2) for s in range(1, 13)]
