@@ -239,7 +239,7 @@ class RowStore(Generic[R]):
         seen: set[str] = set()
         for part in self.parts():
             table = pq.read_table(part, filesystem=filesystem, schema=schema_of(self.record))
-            ids = self._ids(table)
+            ids = ids_of(table, self.id_column)
             for row_id, row in zip(ids, from_table(self.record, table), strict=True):
                 if row_id not in seen:
                     seen.add(row_id)
@@ -279,14 +279,16 @@ class RowStore(Generic[R]):
         filesystem, _ = resolve(self.uri)
         # One column only: with long responses the rest is most of the file.
         with filesystem.open_input_file(part) as file:
-            return self._ids(pq.ParquetFile(file).read(columns=[self.id_column]))
+            return ids_of(pq.ParquetFile(file).read(columns=[self.id_column]), self.id_column)
 
-    def _ids(self, table: pa.Table) -> list[str]:
-        first, *rest = self.id_column.split(".")
-        rows = table.column(first).to_pylist()
-        for name in rest:
-            rows = [row[name] for row in rows]
-        return rows
+
+def ids_of(table: pa.Table, id_column: str) -> list[str]:
+    """The ids of a table's rows; dots in `id_column` lead into structs."""
+    first, *rest = id_column.split(".")
+    ids = table.column(first).to_pylist()
+    for name in rest:
+        ids = [row[name] for row in ids]
+    return ids
 
 
 def _first_difference(name: str, now: Any, before: Any) -> str:

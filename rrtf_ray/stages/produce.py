@@ -135,18 +135,17 @@ def _run(
 ) -> Tally:
     if not source.is_complete():
         raise InputError(f"{source.uri} is not complete; run the stage that writes it first")
-    total = source.manifest()["rows"]
-    # Rows depend on the problems and on every setting since; a sample store hands its problems' origin on.
     made_of = source.manifest()
+    total = made_of["rows"]
+    # Rows depend on the problems and on every setting since; a sample store hands its problems' origin on.
     origin = made_of["fingerprint"] if sink.record is Ranking else made_of.get("origin", made_of["fingerprint"])
     sink.begin(fingerprint(dict(settings), origin), dict(settings))
     done, tally = finished_tally(sink)
     if sink.is_complete():
         say(f"{name}: complete already, {_counts(tally)}")
         return tally
-    broken = ids_with_sandbox_errors(sink)
-    if broken:  # the machinery may have been mended since
-        sink.drop(broken)
+    if tally.outcomes[Outcome.SANDBOX_ERROR.value]:  # the machinery may have been mended since
+        sink.drop(ids_with_sandbox_errors(sink))
         done, tally = finished_tally(sink)
     started = time.monotonic()
     kept = tally.rows

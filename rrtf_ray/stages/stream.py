@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from rrtf_ray.artifacts import RowStore, resolve
+from rrtf_ray.artifacts import RowStore, ids_of, resolve
 from rrtf_ray.records import Group, Outcome, Ranking
 from rrtf_ray.schemas import from_table
 
@@ -103,7 +103,7 @@ def ids_with_sandbox_errors(sink: RowStore) -> set[str]:
     """Groups of which a candidate could not be judged."""
     return {
         group.problem.id
-        for group in (sink.read() if sink.record is Group else ())
+        for group in sink.read()
         if any(c.verdict and c.verdict.outcome is Outcome.SANDBOX_ERROR for c in group.candidates)
     }
 
@@ -153,11 +153,7 @@ def run_plan(
 
 
 def _leave_out(table: pa.Table, done: frozenset[str], id_column: str) -> pa.Table:
-    first, *rest = id_column.split(".")
-    ids = table.column(first).to_pylist()
-    for name in rest:
-        ids = [i[name] for i in ids]
-    return table.filter(pa.array([i not in done for i in ids], pa.bool_()))
+    return table.filter(pa.array([i not in done for i in ids_of(table, id_column)], pa.bool_()))
 
 
 def _id_of(record: Any) -> str:
