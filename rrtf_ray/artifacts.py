@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
@@ -231,19 +232,28 @@ class RowStore(Generic[R]):
 
     def ids(self) -> list[str]:
         """The ids of all rows, part by part; repeated where a part repeats a row."""
-        return [i for part in self.parts() for i in self._ids_of(part)]
+        return [i for part in self.parts() for i in self._ids_of(part).to_pylist()]
 
     def read(self) -> Iterator[R]:
-        """All rows, part by part, each id once. Memory: one part."""
+        """All rows, part by part, each id once. Memory: one part, and the ids where a stage is not complete."""
         filesystem, _ = resolve(self.uri)
         seen: set[str] = set()
+        distinct = self.is_complete() or self._is_distinct()
         for part in self.parts():
             table = pq.read_table(part, filesystem=filesystem, schema=schema_of(self.record))
-            ids = ids_of(table, self.id_column)
+            if distinct:
+                yield from from_table(self.record, table)
+                continue
+            ids = ids_of(table, self.id_column).to_pylist()
             for row_id, row in zip(ids, from_table(self.record, table), strict=True):
                 if row_id not in seen:
                     seen.add(row_id)
                     yield row
+
+    def _is_distinct(self) -> bool:
+        """Is every id there once? Arrow's arrays of ids are small next to Python's."""
+        ids = pa.chunked_array([self._ids_of(part) for part in self.parts()], pa.string())
+        return bool(pc.count_distinct(ids).as_py() == len(ids))
 
     def finish(self, manifest: dict[str, Any]) -> None:
         """Write the manifest: from here on the stage is complete. Repeated rows must be dropped before."""
@@ -251,11 +261,13 @@ class RowStore(Generic[R]):
 
     def drop_repetitions(self) -> None:
         """Rewrite the parts that repeat a row of an earlier part (a retried task writes its rows twice)."""
+        if self._is_distinct():
+            return
         filesystem, _ = resolve(self.uri)
         seen: set[str] = set()
         for part in self.parts():
             keep = []
-            for row_id in self._ids_of(part):
+            for row_id in self._ids_of(part).to_pylist():
                 keep.append(row_id not in seen)
                 seen.add(row_id)
             self._keep(filesystem, part, keep)
@@ -264,7 +276,7 @@ class RowStore(Generic[R]):
         """Remove rows, so that they can be made again."""
         filesystem, _ = resolve(self.uri)
         for part in self.parts() if ids else ():
-            self._keep(filesystem, part, [row_id not in ids for row_id in self._ids_of(part)])
+            self._keep(filesystem, part, [row_id not in ids for row_id in self._ids_of(part).to_pylist()])
 
     def _keep(self, filesystem: pafs.FileSystem, part: str, keep: list[bool]) -> None:
         if all(keep):
@@ -275,20 +287,18 @@ class RowStore(Generic[R]):
         else:
             filesystem.delete_file(part)
 
-    def _ids_of(self, part: str) -> list[str]:
+    def _ids_of(self, part: str) -> pa.Array:
         filesystem, _ = resolve(self.uri)
         # One column only: with long responses the rest is most of the file.
         with filesystem.open_input_file(part) as file:
             return ids_of(pq.ParquetFile(file).read(columns=[self.id_column]), self.id_column)
 
 
-def ids_of(table: pa.Table, id_column: str) -> list[str]:
+def ids_of(table: pa.Table, id_column: str) -> pa.Array:
     """The ids of a table's rows; dots in `id_column` lead into structs."""
     first, *rest = id_column.split(".")
-    ids = table.column(first).to_pylist()
-    for name in rest:
-        ids = [row[name] for row in ids]
-    return ids
+    ids = table.column(first).combine_chunks()
+    return pc.struct_field(ids, rest) if rest else ids
 
 
 def _first_difference(name: str, now: Any, before: Any) -> str:

@@ -140,13 +140,14 @@ def _run(
     # Rows depend on the problems and on every setting since; a sample store hands its problems' origin on.
     origin = made_of["fingerprint"] if sink.record is Ranking else made_of.get("origin", made_of["fingerprint"])
     sink.begin(fingerprint(dict(settings), origin), dict(settings))
-    done, tally = finished_tally(sink)
+    tally = finished_tally(sink)
     if sink.is_complete():
         say(f"{name}: complete already, {_counts(tally)}")
         return tally
     if tally.outcomes[Outcome.SANDBOX_ERROR.value]:  # the machinery may have been mended since
         sink.drop(ids_with_sandbox_errors(sink))
-        done, tally = finished_tally(sink)
+        tally = finished_tally(sink)
+    done = set(sink.ids())
     started = time.monotonic()
     kept = tally.rows
     with bar(name, total, len(done)) as shown, unwrapped(name):
@@ -163,7 +164,7 @@ def _run(
             shown.advance(part.rows, _counts(tally))
             _check_sandbox_errors(config, tally)
     sink.drop_repetitions()
-    done, tally = finished_tally(sink)
+    tally = finished_tally(sink)
     if tally.rows != total:
         raise StageError(
             f"{name}: {total - tally.rows} of {total} rows are missing in {sink.uri}; start the same command again. "
@@ -179,7 +180,7 @@ def _run(
             "outcomes": dict(tally.outcomes),
             "reasons": dict(tally.reasons),
             "seconds": round(seconds, 3),
-            "fingerprint": fingerprint(sorted(done), dict(settings), origin),
+            "fingerprint": fingerprint(dict(settings), origin),
             **({"origin": origin} if sink.record is Group else {}),
         }
     )

@@ -137,6 +137,10 @@ def engine_arguments(config: ModelConfig) -> dict[str, Any]:
             "enable_chunked_prefill": False,
             "max_num_batched_tokens": max(4096, config.max_model_len),
         }
+        if config.tensor_parallel_size == 1:
+            # A worker process of its own would make the engine's process spin on a second core while it waits for it,
+            # and "uni" is turned back into that on CPU. OMP_NUM_THREADS, which Ray sets from num_cpus, reaches it here.
+            arguments["distributed_executor_backend"] = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
     return arguments | config.engine
 
 

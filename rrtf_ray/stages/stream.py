@@ -89,14 +89,12 @@ class Publish:
         return pa.table({"tally": [json.dumps(row)]})
 
 
-def finished_tally(sink: RowStore) -> tuple[set[str], Tally]:
-    """The ids that are in the store already, and what they count for."""
-    done: set[str] = set()
+def finished_tally(sink: RowStore) -> Tally:
+    """What the rows count for that are in the store already."""
     tally = Tally()
     for record in sink.read():
-        done.add(_id_of(record))
         tally.add(tally_of([record]))
-    return done, tally
+    return tally
 
 
 def ids_with_sandbox_errors(sink: RowStore) -> set[str]:
@@ -153,10 +151,4 @@ def run_plan(
 
 
 def _leave_out(table: pa.Table, done: frozenset[str], id_column: str) -> pa.Table:
-    return table.filter(pa.array([i not in done for i in ids_of(table, id_column)], pa.bool_()))
-
-
-def _id_of(record: Any) -> str:
-    if isinstance(record, Group):
-        return record.problem.id
-    return record.problem_id if isinstance(record, Ranking) else record.id
+    return table.filter(pa.array([i not in done for i in ids_of(table, id_column).to_pylist()], pa.bool_()))
