@@ -121,6 +121,12 @@ class ExecuteConfig(Section):
     """`required` refuses to run where a layer of isolation is missing."""
     fail_fast: bool = False
     """Stop a program's tests at the first failure; partial passes are then not graded."""
+    calibrate: bool = True
+    """Run a problem's reference first: limits of time in proportion to its own, never above `cpu_s`."""
+    preload: tuple[str, ...] = ()
+    """Modules besides the standard library that programs and tests may import, e.g. [numpy]; loaded once a worker."""
+    cache: bool = True
+    """Remember verdicts in run_dir/cache, if that is a local directory, and run equal programs once in all rounds."""
     max_sandbox_error_rate: float = Field(0.05, ge=0.0, le=1.0)
     """Stop the stage when more than this share of the candidates ends as SANDBOX_ERROR."""
 

@@ -46,6 +46,8 @@ class TestKind(StrEnum):
     """`code` is a Python literal of the positional arguments, `expected` a literal of the value (one result)."""
     STDIO = "stdio"
     """`code` is the standard input, `expected` the standard output, compared token by token (one result)."""
+    UNITTEST = "unittest"
+    """`code` defines unittest.TestCase classes; each of their test methods is one result."""
 
 
 class Source(StrEnum):
@@ -117,6 +119,8 @@ class Test:
     code: source, argument literal or standard input.
     expected: literal of the value or standard output; empty for CHECK and ASSERT.
     atol: absolute tolerance for floats in VALUE tests; 0 is exact up to float rounding.
+    checker: source of `check(given, got, expected) -> bool`, which decides in place of the usual comparison: of
+        (arguments, value, value) for VALUE, of (input, output, output) for STDIO.
     """
 
     __test__ = False
@@ -125,10 +129,13 @@ class Test:
     code: str
     expected: str = ""
     atol: float = 0.0
+    checker: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind in (TestKind.CHECK, TestKind.ASSERT) and not self.code.strip():
+        if self.kind in (TestKind.CHECK, TestKind.ASSERT, TestKind.UNITTEST) and not self.code.strip():
             raise DataError(f"a test of kind {self.kind.value!r} has no code; give the code or leave the test out")
+        if self.checker and self.kind not in (TestKind.VALUE, TestKind.STDIO):
+            raise DataError(f"a test of kind {self.kind.value!r} has a checker; only value and stdio tests can")
         if self.atol < 0:
             raise DataError(f"atol={self.atol} of a test is negative; give 0 for exact comparison")
 
@@ -188,12 +195,16 @@ class Verdict:
     tests: one status per result, in the order of the tests.
     seconds: wall time of the run, in seconds.
     detail: the first failure in one line (exception or wrong value), or the cause of a SANDBOX_ERROR.
+    inside: the tests ran in the program's own interpreter because they need it, where a pass can be forged.
+    unprotected: the layers of isolation that this machine could not give.
     """
 
     outcome: Outcome
     tests: tuple[TestStatus, ...] = ()
     seconds: float = 0.0
     detail: str = ""
+    inside: bool = False
+    unprotected: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         all_passed = bool(self.tests) and all(t is TestStatus.PASSED for t in self.tests)

@@ -7,20 +7,12 @@ fails here means a wrong test, a limit that is too tight or a missing package: e
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from rrtf_ray.core.extraction import extract
-from rrtf_ray.records import Outcome, Problem, ProblemKind, Test, Verdict
-
-
-class Runner(Protocol):
-    """What a check needs of `rrtf_ray.sandbox.Sandbox`."""
-
-    def run(
-        self, programs: Sequence[str], tests: Sequence[Test], *, kind: ProblemKind, entry_point: str
-    ) -> list[Verdict]: ...
+from rrtf_ray.execution import reference_program, run_problem
+from rrtf_ray.records import Outcome, Problem, Verdict
+from rrtf_ray.sandbox import Sandbox
 
 
 @dataclass(slots=True)
@@ -57,16 +49,12 @@ class CheckReport:
 
 
 def check_references(
-    problems: Iterable[Problem], sandbox: Runner, report: CheckReport | None = None
+    problems: Iterable[Problem], sandbox: Sandbox, report: CheckReport | None = None
 ) -> Iterator[tuple[Problem, Verdict | None]]:
     """Each problem with the verdict on its reference (None where it has none); fills `report` on the way."""
     for problem in problems:
-        verdict = None
-        if problem.reference:
-            program = extract(
-                problem.reference, problem.prompt, problem.entry_point, problem.kind, problem.setup
-            ).program
-            verdict = sandbox.run([program], problem.tests, kind=problem.kind, entry_point=problem.entry_point)[0]
+        program = reference_program(problem)
+        verdict = run_problem(sandbox, problem, [program])[0] if program else None
         if report is not None:
             report.add(problem, verdict)
         yield problem, verdict

@@ -1,4 +1,4 @@
-"""What a candidate left behind -> a verdict. Pure, and trusts no byte of the message."""
+"""The records of a run -> a verdict. Pure, and trusts no byte of them: some are the program's own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import os
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rrtf_ray.records import Outcome, TestStatus, Verdict
@@ -24,9 +24,9 @@ _FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|nan)", re.
 class Report:
     """One run of a candidate, as the zygote saw it.
 
-    status: the wait status. limit: `cpu`, `wall` or empty.
+    status: the wait status. limit: `cpu`, `wall`, `stop` (its tests were over before it was) or empty.
     waited_s: how long it was ready but had no processor, if it ran into the wall limit.
-    message, output: what the candidate wrote to the result pipe and to standard output.
+    message: the records of its tests. output: its standard output.
     kills_itself: whether a candidate could send itself a signal (no seccomp layer).
     """
 
@@ -69,8 +69,6 @@ def read_message(message: bytes, nonce: str) -> Records | None:
         letter, _, tail = rest.partition(" ")
         if head != nonce or "." in flags:
             return None
-        if letter == "!":
-            raise MachineryFault(f"a candidate's process could not be confined: {tail}")
         if letter in _LETTERS:
             statuses.append(_LETTERS[letter])
         elif letter == "d":
@@ -105,8 +103,11 @@ def judge_function(report: Report, nonce: str, labels: Sequence[str]) -> Verdict
     return _verdict(report, _outcome(done, num), done, num, text)
 
 
-def judge_script(report: Report, nonce: str, expected: str) -> tuple[Outcome, TestStatus, str]:
-    """The result of one STDIO test; Outcome.PASSED and FAILED stand for this test only."""
+def judge_script(report: Report, nonce: str, compare: Callable[[str], str]) -> tuple[Outcome, TestStatus, str]:
+    """The result of one STDIO test; Outcome.PASSED and FAILED stand for this test only.
+
+    compare: what is wrong with an output, or empty.
+    """
     records = read_message(report.message, nonce) or Records((), "", frozenset())
     records = Records((), records.text, records.flags - {"."})  # its end is its exit, not the record of it
     if stopped := _stopped(report, records):
@@ -116,8 +117,7 @@ def judge_script(report: Report, nonce: str, expected: str) -> tuple[Outcome, Te
         return Outcome.COMPILE_ERROR, TestStatus.NOT_RUN, records.text
     if os.waitstatus_to_exitcode(report.status) != 0:
         return Outcome.RUNTIME_ERROR, TestStatus.ERROR, records.text or ending(report.status)
-    difference = compare_output(report.output.decode(errors="replace"), expected)
-    if difference:
+    if difference := compare(report.output.decode(errors="replace")):
         return Outcome.FAILED, TestStatus.FAILED, difference
     return Outcome.PASSED, TestStatus.PASSED, ""
 
@@ -136,11 +136,11 @@ def judge_scripts(results: Sequence[tuple[Outcome, TestStatus, str]], num: int, 
 
 def _stopped(report: Report, records: Records) -> tuple[Outcome, str] | None:
     """Did a limit end it?"""
-    if "." in records.flags and "m" not in records.flags:
+    if "m" not in records.flags and ("." in records.flags or report.limit == "stop"):
         return None  # it was over before the limit took effect
     if report.waited_s > _BUSY_SHARE * report.wall_s and not report.kills_itself:
         raise MachineryFault(f"the machine is too busy: {report.waited_s:.1f} s of waiting for a processor")
-    if report.limit or _exit_signal(report.status) == signal.SIGXCPU:
+    if report.limit in ("cpu", "wall") or _exit_signal(report.status) == signal.SIGXCPU:
         spent = f"{report.cpu_s:.1f} s of processor time, {report.wall_s:.1f} s by the clock"
         return Outcome.TIMEOUT, f"stopped at its {report.limit or 'cpu'} limit ({spent})"
     if "m" in records.flags:
@@ -163,6 +163,16 @@ def _outcome(statuses: Sequence[TestStatus], num: int) -> Outcome:
 def _verdict(report: Report, outcome: Outcome, done: Sequence[TestStatus], num: int, detail: str) -> Verdict:
     padded = (*done, *[TestStatus.NOT_RUN] * (num - len(done)))
     return Verdict(outcome, padded, report.wall_s, detail[:MAX_DETAIL])
+
+
+def read_check(message: bytes, nonce: str) -> str:
+    """What a checker found wrong, or empty."""
+    records = read_message(message, nonce)
+    if records is None or len(records.statuses) != 1:
+        raise MachineryFault("the checker gave no answer")
+    if records.statuses[0] is TestStatus.PASSED:
+        return ""
+    return records.text or "the checker does not accept the output"
 
 
 def _exit_signal(status: int) -> int:

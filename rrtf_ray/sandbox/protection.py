@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rrtf_ray.errors import SandboxError
 from rrtf_ray.sandbox.limits import Limits
-from rrtf_ray.sandbox.process import Zygote
+from rrtf_ray.sandbox.process import Setting, Zygote
 
 _NAMESPACE_REMEDY = (
     "allow unprivileged user namespaces (sysctl user.max_user_namespaces above 0, "
@@ -54,7 +54,7 @@ class Layer:
 def probe() -> list[Layer]:
     """Start a sandbox process and say which layers it could enter. Never raises for a missing layer."""
     try:
-        zygote = Zygote(Limits(), ())
+        zygote = Zygote(Setting(Limits()))
     except SandboxError as error:
         return [Layer("sandbox", False, str(error))]
     causes = zygote.causes

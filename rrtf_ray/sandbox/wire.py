@@ -12,24 +12,37 @@ import marshal
 import socket
 import struct
 import time
+from collections.abc import Sequence
 from typing import Any
 
 _HEADER = struct.Struct(">I")
 MAX_FRAME = 1 << 30
+_MAX_FDS = 4
 
 
-def send_frame(sock: socket.socket, payload: bytes) -> None:
+loads = marshal.loads
+dumps = marshal.dumps
+
+
+def send_frame(sock: socket.socket, payload: bytes, fds: Sequence[int] = ()) -> None:
     if len(payload) > MAX_FRAME:
         raise ValueError(f"a frame of {len(payload)} bytes is larger than {MAX_FRAME}")
-    sock.sendall(_HEADER.pack(len(payload)) + payload)
+    data = _HEADER.pack(len(payload)) + payload
+    if fds:  # they travel with the first byte
+        data = data[socket.send_fds(sock, [data], list(fds)) :]
+    sock.sendall(data)
 
 
 def receive_frame(sock: socket.socket, deadline: float | None = None) -> bytes:
     """One frame; EOFError if the peer has gone, TimeoutError at the deadline (time.monotonic)."""
-    (length,) = _HEADER.unpack(_receive(sock, _HEADER.size, deadline))
+    return _receive(sock, _length(_receive(sock, _HEADER.size, deadline)), deadline)
+
+
+def _length(header: bytes) -> int:
+    (length,) = _HEADER.unpack(header)
     if length > MAX_FRAME:
         raise EOFError(f"a frame of {length} bytes cannot be right")
-    return _receive(sock, length, deadline)
+    return int(length)
 
 
 def _receive(sock: socket.socket, length: int, deadline: float | None) -> bytes:
@@ -48,15 +61,19 @@ def _receive(sock: socket.socket, length: int, deadline: float | None) -> bytes:
     return b"".join(parts)
 
 
-def send_request(sock: socket.socket, request: dict[str, Any], deadline: float) -> None:
+def send_request(sock: socket.socket, request: dict[str, Any], deadline: float, fds: Sequence[int] = ()) -> None:
     sock.settimeout(max(deadline - time.monotonic(), 0.001))
-    send_frame(sock, marshal.dumps(request))
+    send_frame(sock, marshal.dumps(request), fds)
 
 
-def receive_request(sock: socket.socket) -> dict[str, Any]:
-    """For the zygote only: its peer is trusted."""
-    request: dict[str, Any] = marshal.loads(receive_frame(sock))
-    return request
+def receive_request(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """A request and the descriptors that came with it; for processes whose peer is the supervisor."""
+    header, fds, _, _ = socket.recv_fds(sock, _HEADER.size, _MAX_FDS)
+    if not header:
+        raise EOFError("the other side has closed the connection")
+    header += _receive(sock, _HEADER.size - len(header), None)
+    request: dict[str, Any] = marshal.loads(_receive(sock, _length(header), None))
+    return request, list(fds)
 
 
 def send_reply(sock: socket.socket, report: dict[str, Any], *blobs: bytes) -> None:

@@ -12,10 +12,10 @@ import ray
 
 from rrtf_ray.config import Config, ExecuteConfig
 from rrtf_ray.core.groups import build_group
-from rrtf_ray.errors import DataError
+from rrtf_ray.execution import run_problem
 from rrtf_ray.records import Candidate, Group, Outcome, Problem, Verdict
 from rrtf_ray.run_dir import model_name
-from rrtf_ray.sandbox import Limits, Sandbox
+from rrtf_ray.sandbox import Limits, Sandbox, VerdictCache
 from rrtf_ray.schemas import from_table, to_table
 from rrtf_ray.stages.samplers import ReplaySampler, Sampler, ScriptedSampler, VLLMSampler
 from rrtf_ray.stages.stream import Step
@@ -62,11 +62,14 @@ class SampleActor:
 class ExecuteActor:
     """Groups in, groups with verdicts out. Programs run one after the other, each in a process of its own."""
 
-    def __init__(self, config: ExecuteConfig) -> None:
-        self._fail_fast = config.fail_fast
+    def __init__(self, config: ExecuteConfig, cache: str = "") -> None:
+        """cache: file of the verdicts that are known already; empty for none."""
+        self._config = config
         self._sandbox = Sandbox(
             Limits(wall_s=config.wall_s, cpu_s=config.cpu_s, memory_mb=config.memory_mb),
             isolation=config.isolation,
+            preload=config.preload,
+            cache=VerdictCache(cache) if cache else None,
         )
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -83,16 +86,8 @@ class ExecuteActor:
 
     def _run(self, problem: Problem, candidates: Sequence[Candidate]) -> list[Verdict]:
         programs = [c.program for c in candidates]
-        try:
-            return self._sandbox.run(
-                programs,
-                problem.tests,
-                kind=problem.kind,
-                entry_point=problem.entry_point,
-                fail_fast=self._fail_fast,
-            )
-        except DataError as error:  # this problem's tests cannot be used; that is no fault of its candidates
-            return [Verdict(Outcome.SANDBOX_ERROR, detail=str(error)) for _ in candidates]
+        config = self._config
+        return run_problem(self._sandbox, problem, programs, fail_fast=config.fail_fast, calibrate=config.calibrate)
 
 
 def sample_step(config: Config, model: str, seed: int, replay: Any = None) -> Step:
@@ -117,12 +112,12 @@ def sample_step(config: Config, model: str, seed: int, replay: Any = None) -> St
     )
 
 
-def execute_step(config: ExecuteConfig) -> Step:
-    """The executing part of a plan."""
+def execute_step(config: ExecuteConfig, cache: str = "") -> Step:
+    """The executing part of a plan. cache: as ExecuteActor's."""
     return Step(
         ExecuteActor,
         {
-            "fn_constructor_kwargs": {"config": config},
+            "fn_constructor_kwargs": {"config": config, "cache": cache},
             "batch_size": None,
             "compute": ray.data.ActorPoolStrategy(
                 min_size=config.min_workers, max_size=config.max_workers, max_tasks_in_flight_per_actor=4

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from rrtf_ray.artifacts import RowStore
+from rrtf_ray.artifacts import RowStore, absolute, is_local, join
 from rrtf_ray.config import Config, RankConfig, fingerprint
 from rrtf_ray.core.groups import stable_seed
 from rrtf_ray.core.ranking import rank
@@ -40,7 +40,7 @@ _SPREAD = {
     },
     "model": {"tensor_parallel_size", "kv_cache_memory_bytes"},
     "engine": {"max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization", "enforce_eager"},
-    "execute": {"min_workers", "max_workers", "max_sandbox_error_rate"},
+    "execute": {"min_workers", "max_workers", "max_sandbox_error_rate", "cache"},
 }
 
 
@@ -58,7 +58,7 @@ def sample_and_execute(
 ) -> Tally:
     """As sample and then execute, in one plan: the first programs run while the last are written."""
     step = _sampling(config, source, sink, model, number)
-    steps = [step, execute_step(config.execute)] if step else []
+    steps = [step, execute_step(config.execute, _cache(config))] if step else []
     settings = _sample_settings(config, model, number) | _execute_settings(config)
     return _run(config, name, source, sink, steps, settings)
 
@@ -68,7 +68,7 @@ def execute(config: Config, source: RowStore[Group], sink: RowStore[Group], name
     require("execute.min_workers", cpus=config.execute.min_workers, largest_cpus=1)
     # The same claim as sample_and_execute's: both routes lead to the same groups.
     settings = source.settings() | _execute_settings(config)
-    return _run(config, name, source, sink, [execute_step(config.execute)], settings)
+    return _run(config, name, source, sink, [execute_step(config.execute, _cache(config))], settings)
 
 
 def rank_groups(config: Config, source: RowStore[Group], sink: RowStore[Ranking], name: str) -> Tally:
@@ -119,6 +119,15 @@ def _sample_settings(config: Config, model: str, number: int) -> dict[str, Any]:
         "seed": config.seed,
         "round": number,
     }
+
+
+def _cache(config: Config) -> str:
+    """The file of known verdicts, or empty."""
+    return (
+        join(absolute(config.run_dir), "cache", "verdicts.sqlite")
+        if config.execute.cache and is_local(config.run_dir)
+        else ""
+    )
 
 
 def _execute_settings(config: Config) -> dict[str, Any]:

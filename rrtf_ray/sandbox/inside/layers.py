@@ -37,9 +37,11 @@ _NEED_USER_NAMESPACE = (*_NAMESPACES, "pid_namespace")
 class Layers:
     """The layers in force. `causes` has one entry per layer: empty if it holds, else why it does not."""
 
-    def __init__(self, without: Iterable[str]) -> None:
+    def __init__(self, without: Iterable[str], paths: Iterable[str] = ()) -> None:
+        """paths: directories that candidates may read, besides the interpreter's own."""
         self.causes: dict[str, str] = {}
         self._without = frozenset(without)
+        self._readable = _readable(paths)
         self._is_root = os.getuid() == 0
         self._uid = _FIRST_UID + os.getpid() % _NUM_UIDS  # one per zygote: limits of processes count per user
         self._own_users = False
@@ -86,7 +88,7 @@ class Layers:
             if name not in self.causes:
                 entered = self._try(name, lambda f=flags, n=label: kernel.unshare(f, n))  # type: ignore[misc]
                 if name == "mount_namespace" and entered:
-                    self._try(name, _build_root)
+                    self._try(name, lambda: _build_root(self._readable))
         self._try("no_new_privs", lambda: kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1))
         if not self.holds("mount_namespace"):
             self._try("landlock", self._create_ruleset)
@@ -96,7 +98,7 @@ class Layers:
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
 
     def _create_ruleset(self) -> None:
-        self._ruleset = landlock.create_ruleset([path for path in _readable() if os.path.exists(path)])
+        self._ruleset = landlock.create_ruleset([path for path in self._readable if os.path.exists(path)])
 
     def _assemble_filter(self) -> None:
         self._filter = Filter()
@@ -203,17 +205,17 @@ def _in_child(action: Callable[[], Any]) -> bool:
     return os.waitpid(pid, 0)[1] != 0
 
 
-def _readable() -> list[str]:
-    """What the interpreter needs: its library and the system's shared objects."""
+def _readable(paths: Iterable[str]) -> list[str]:
+    """What the interpreter needs: its library and the system's shared objects; and `paths`."""
     prefixes = {sys.base_prefix, sys.base_exec_prefix}
     own = {os.path.join(prefix, name) for prefix in prefixes for name in ("lib", sys.platlibdir)}
-    paths = {os.path.normpath(path) for path in (*own, *sys.path, *_SYSTEM_DIRS) if os.path.isdir(path)}
+    paths = {os.path.normpath(path) for path in (*own, *sys.path, *paths, *_SYSTEM_DIRS) if os.path.isdir(path)}
     return sorted(p for p in paths if not any(p.startswith(other + "/") for other in paths))
 
 
-def _build_root() -> None:
+def _build_root(readable: Iterable[str]) -> None:
     """A small root of our own: the interpreter read-only, two devices, and a writable directory."""
-    sources = [*_readable(), *_DEVICES]
+    sources = [*readable, *_DEVICES]
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("tmpfs", _ROOT_SITE, "tmpfs", kernel.MS_NOSUID, "size=1m,mode=0755")
     for source in sources:

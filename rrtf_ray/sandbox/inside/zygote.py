@@ -2,14 +2,16 @@
 
 Started with exec by the supervisor, so that it shares no memory with it; talks to it over one socket, and
 ends when that closes. It is the first process of its pid namespace, so that its own end is everybody's end.
-It is single-threaded, holds no secrets, and never runs a line of a candidate's code itself.
+It is single-threaded, holds no secrets, and never runs a line of a candidate's code itself. A program reaches
+its process through a socket of its own, after the fork: no candidate's memory holds another's program.
+
+A second one, in the same way, is the parent of the processes that run the tests (`judging`).
 """
 
 from __future__ import annotations
 
 import gc
 import importlib
-import marshal
 import os
 import select
 import signal
@@ -20,7 +22,7 @@ import types
 from typing import Any, NoReturn
 
 from rrtf_ray.sandbox import wire
-from rrtf_ray.sandbox.inside import candidate, layers
+from rrtf_ray.sandbox.inside import judging, layers, program, same_interpreter, script
 from rrtf_ray.sandbox.inside.layers import Layers
 
 _PRELOADED = """
@@ -31,31 +33,34 @@ _PRELOADED = """
     types typing unicodedata uuid warnings weakref zlib
 """
 _WARM_UP = "def f(x: list[int]) -> int:\n    return sum(y * y for y in x if y > 0) + len({1: 'a'}[1])\n"
-_MAX_MESSAGE = 1 << 20
-_PIPE_SIZE = 1 << 16
+_UNLIMITED_S = 1e8
+_RUN = {"outside": program.run, "inside": same_interpreter.run, "script": script.run}
 
 
 def main(control_fd: int) -> NoReturn:
     control = socket.socket(fileno=control_fd)
     control.set_inheritable(False)
-    start = wire.receive_request(control)
-    entered = Layers(start["without"])
+    start, _ = wire.receive_request(control)
+    entered = Layers(start["without"], start["paths"])
     entered.enter_namespaces()
     entered.enter()
-    _warm_up()
+    _warm_up(start["preload"], start["paths"])
     wire.send_reply(control, {"layers": entered.causes})
-    zygote = _Zygote(control, entered, start["limits"])
+    zygote = (
+        _Judges(control, entered, start["limits"]) if start["judges"] else _Zygote(control, entered, start["limits"])
+    )
     gc.collect()
     gc.freeze()
     try:
         while True:
-            zygote.answer(wire.receive_request(control))
+            zygote.answer(*wire.receive_request(control))
     except (EOFError, OSError):
         os._exit(0)
 
 
-def _warm_up() -> None:
-    for name in _PRELOADED.split():
+def _warm_up(preload: list[str], paths: list[str]) -> None:
+    sys.path += paths
+    for name in [*_PRELOADED.split(), *preload]:
         importlib.import_module(name)
     compile(_WARM_UP, "<program>", "exec", dont_inherit=True)
     os.environ.clear()
@@ -68,72 +73,74 @@ def _warm_up() -> None:
 
 
 class _Zygote:
+    """Runs candidates, one at a time."""
+
     def __init__(self, control: socket.socket, entered: Layers, limits: dict[str, float]) -> None:
         self._control = control
         self._layers = entered
         self._limits = limits
         self._job: dict[str, Any] = {}
+        # Only a process that is not yet confined can write here.
+        self._faults = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
-    def answer(self, request: dict[str, Any]) -> None:
+    def answer(self, request: dict[str, Any], fds: list[int]) -> None:
         if "job" in request:
-            self._job = marshal.loads(request["job"])
+            self._job = wire.loads(request["job"])
+            return
+        if "stop" in request:  # for a candidate that had ended by itself
             return
         try:
-            report, blobs = self._run(request)
+            report, output = self._run(request, fds[0])
         except OSError as error:
             # Out of processes, descriptors or memory: the machine's fault, and the supervisor's to judge.
-            report, blobs = {"error": f"{type(error).__name__}: {error}"}, [b"", b""]
-        wire.send_reply(self._control, report, *blobs)
+            report, output = {"error": f"{type(error).__name__}: {error}"}, b""
+        finally:
+            for fd in fds:
+                os.close(fd)
+        wire.send_reply(self._control, report, output)
 
-    def _run(self, request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-        script = request["stdin"] is not None
-        stdin = _memory_file(request["stdin"]) if script else -1
-        stdout = _memory_file(b"") if script else -1
-        result, result_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        fds = [fd for fd in (stdin, stdout, result) if fd >= 0]
+    def _run(self, request: dict[str, Any], channel: int) -> tuple[dict[str, Any], bytes]:
+        script_mode = request["stdin"] is not None
+        stdin = _memory_file(request["stdin"]) if script_mode else -1
+        stdout = _memory_file(b"") if script_mode else -1
         try:
-            # The child's statuses fit into the pipe, so that nobody need wake up to empty it.
-            if request["message_size"] > _PIPE_SIZE:
-                _set_pipe_size(result, request["message_size"])
             started = time.monotonic()
             pid = os.fork()
             if pid == 0:
-                self._become_candidate(request, stdin, stdout, result, result_end)
-            os.close(result_end)
-            report = self._watch(pid, started, request["wall_s"])
-            message = _read_pipe(result)
-            output = os.pread(stdout, (int(self._limits["output_kb"]) << 10) + 1, 0) if script else b""
+                self._become_candidate(request, stdin, stdout, channel)
+            report = self._watch(pid, started, request["wall_s"], request["cpu_s"])
+            if report["status"] and (fault := self._fault()):
+                return {"error": f"it could not be confined: {fault}"}, b""
+            output = os.pread(stdout, (int(self._limits["output_kb"]) << 10) + 1, 0) if script_mode else b""
         finally:
             layers.kill_descendants(self._layers.proc, self._layers.holds("pid_namespace"))
-            for fd in fds:
-                os.close(fd)
+            for fd in (stdin, stdout):
+                if fd >= 0:
+                    os.close(fd)
             self._layers.renew_work_dir()
-        return report, [message, output]
+        return report, output
 
-    def _become_candidate(
-        self, request: dict[str, Any], stdin: int, stdout: int, result: int, result_end: int
-    ) -> NoReturn:
-        nonce, source = request["nonce"], request["program"]
+    def _become_candidate(self, request: dict[str, Any], stdin: int, stdout: int, channel: int) -> NoReturn:
         try:
-            os.close(result)
-            fd = self._layers.confine(stdin, stdout, result_end, self._limits)
+            fd = self._layers.confine(stdin, stdout, channel, self._limits | {"cpu_s": request["cpu_s"]})
         except BaseException as error:
-            text = f"{nonce} ! {type(error).__name__}: {error}\n"
-            os.write(result_end, text.encode(errors="replace"))
+            os.write(self._faults[1], f"{type(error).__name__}: {error}".encode(errors="replace")[:1000])
             os._exit(1)
-        request.clear()
-        if stdin >= 0:
-            candidate.run_script(self._job, source, nonce, fd)
-        candidate.run_function(self._job, source, nonce, fd)
+        _RUN[request["mode"]](self._job, fd)
 
-    def _watch(self, pid: int, started: float, wall_s: float) -> dict[str, Any]:
+    def _fault(self) -> str:
+        try:
+            return os.read(self._faults[0], 1 << 16).decode(errors="replace")
+        except BlockingIOError:
+            return ""
+
+    def _watch(self, pid: int, started: float, wall_s: float, cpu_s: float) -> dict[str, Any]:
         """Wait for the candidate within its limits, and end whatever is left of it."""
         pidfd = os.pidfd_open(pid)
         poller = select.poll()
         poller.register(pidfd, select.POLLIN)
         poller.register(self._control, select.POLLIN)
         clock = (~pid << 3) | 2  # the kernel's name for the processor time of another process
-        cpu_s = self._limits["cpu_s"]
         limit, waited_s = "", 0.0
         left = min(wall_s, cpu_s)
         while not (events := poller.poll(left * 1000 + 1)):
@@ -141,10 +148,14 @@ class _Zygote:
             left = min(started + wall_s - time.monotonic(), cpu_left)
             if left <= 0:
                 limit = "cpu" if cpu_left <= 0 else "wall"
-                waited_s = self._waited_s(pidfd, wall_s, cpu_s - cpu_left) if limit == "wall" else 0.0
+                waited_s = self._waited_s(pidfd, wall_s, cpu_s - cpu_left, cpu_s) if limit == "wall" else 0.0
                 break
         if any(fd != pidfd for fd, _ in events):
-            os._exit(0)  # the supervisor has gone; the namespace or the death signal ends the candidate
+            try:
+                wire.receive_request(self._control)  # its tests are over
+            except (EOFError, OSError):
+                os._exit(0)  # the supervisor has gone; the namespace or the death signal ends the candidate
+            limit = "stop"
         if limit:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         os.close(pidfd)
@@ -154,14 +165,51 @@ class _Zygote:
         return {"status": status, "limit": limit, "waited_s": waited_s, "wall_s": wall, "cpu_s": cpu,
                 "peak_kb": usage.ru_maxrss}  # fmt: skip
 
-    def _waited_s(self, pidfd: int, wall_s: float, cpu_s: float) -> float:
+    def _waited_s(self, pidfd: int, wall_s: float, used_s: float, cpu_s: float) -> float:
         """How long it was ready to run but had no processor: the kernel tells that from sleep."""
         try:
             host_pid = _read_proc(self._layers.proc, f"self/fdinfo/{pidfd}").partition("Pid:")[2].split()[0]
             return int(_read_proc(self._layers.proc, f"{host_pid}/schedstat").split()[1]) / 1e9
         except (OSError, IndexError, ValueError):
             # Not known here. A program that has used little of its processor time may have waited.
-            return 0.2 * wall_s if cpu_s < 0.5 * self._limits["cpu_s"] else 0.0
+            return 0.2 * wall_s if used_s < 0.5 * cpu_s else 0.0
+
+
+class _Judges:
+    """Makes processes that run tests; each gets its orders from the supervisor over a socket of its own."""
+
+    def __init__(self, control: socket.socket, entered: Layers, limits: dict[str, float]) -> None:
+        self._control = control
+        self._layers = entered
+        self._limits = limits | {"cpu_s": _UNLIMITED_S}
+
+    def answer(self, request: dict[str, Any], fds: list[int]) -> None:
+        if "end" in request:
+            wire.send_reply(self._control, {"status": self._end(request["end"])})
+            return
+        try:
+            if os.fork() == 0:
+                try:
+                    fd = self._layers.confine(-1, -1, fds[0], self._limits)
+                except BaseException:
+                    os._exit(1)
+                judging.serve(fd)
+            report = {}
+        except OSError as error:
+            report = {"error": f"{type(error).__name__}: {error}"}
+        for fd in fds:
+            os.close(fd)
+        wire.send_reply(self._control, report)
+
+    def _end(self, wait: bool) -> int:
+        """End the process that there is; wait: it ends by itself."""
+        if not wait:
+            layers.kill_descendants(self._layers.proc, self._layers.holds("pid_namespace"))
+            return 0
+        try:
+            return os.waitpid(-1, 0)[1]
+        except ChildProcessError:
+            return 0
 
 
 def _memory_file(content: bytes) -> int:
@@ -173,25 +221,6 @@ def _memory_file(content: bytes) -> int:
     return fd
 
 
-def _set_pipe_size(fd: int, size: int) -> None:
-    import fcntl
-
-    fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, size)
-
-
 def _read_proc(proc: int, path: str) -> str:
     with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)) as file:
         return file.read()
-
-
-def _read_pipe(fd: int) -> bytes:
-    parts: list[bytes] = []
-    while sum(map(len, parts)) <= _MAX_MESSAGE:
-        try:
-            part = os.read(fd, _MAX_MESSAGE)
-        except BlockingIOError:
-            break
-        if not part:
-            break
-        parts.append(part)
-    return b"".join(parts)

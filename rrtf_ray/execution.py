@@ -1,0 +1,40 @@
+"""Programs of a problem -> verdicts, with all that the problem says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rrtf_ray.core.extraction import extract
+from rrtf_ray.errors import DataError
+from rrtf_ray.records import Outcome, Problem, Verdict
+from rrtf_ray.sandbox import Sandbox
+
+
+def reference_program(problem: Problem) -> str:
+    """The problem's reference as a program; empty where there is none."""
+    if not problem.reference:
+        return ""
+    return extract(problem.reference, problem.prompt, problem.entry_point, problem.kind, problem.setup).program
+
+
+def run_problem(
+    sandbox: Sandbox, problem: Problem, programs: Sequence[str], *, fail_fast: bool = False, calibrate: bool = True
+) -> list[Verdict]:
+    """One verdict per program, as `Sandbox.run` gives them; SANDBOX_ERROR where the problem's tests cannot be used.
+
+    calibrate: run the problem's reference first, for limits of time that suit this problem and this machine, and to
+    find out whether the tests need the program's own interpreter.
+    """
+    try:
+        return sandbox.run(
+            programs,
+            problem.tests,
+            kind=problem.kind,
+            entry_point=problem.entry_point,
+            fail_fast=fail_fast,
+            # A program carries the setup and the prompt itself; the tests need their names as well.
+            prompt=f"{problem.setup}\n{problem.prompt}",
+            reference=reference_program(problem) if calibrate else "",
+        )
+    except DataError as error:  # no fault of the programs
+        return [Verdict(Outcome.SANDBOX_ERROR, detail=f"problem {problem.id!r}: {error}") for _ in programs]

@@ -1,0 +1,343 @@
+"""Values as JSON text, copied exactly, between the interpreter of a program and that of its tests.
+
+The receiver need not trust a byte: decoding makes objects of known types and runs nobody's code. By value
+travel the builtin types, a few of the standard library, and instances of classes that both sides know by
+name. An instance of a subclass of a builtin travels as the builtin's own value, whatever its methods say.
+Everything else is a handle, which its own side can be asked about and which equals nothing.
+
+JSON's scalars and lists stand for themselves; every JSON object is a tag with one entry, {tag: content}.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import fractions
+import json
+from collections.abc import Callable, Iterable, Mapping
+from types import NoneType
+from typing import Any
+
+_EXACT = frozenset({NoneType, bool, str, int})
+_SAFE_INT = 1 << 53
+"""Integers up to here are numbers in every language's JSON."""
+_DICT_VIEWS: dict[type, str] = {type({}.keys()): "keys", type({}.items()): "items", type({}.values()): "values"}
+_NUMPY_KINDS = frozenset("biufc")
+
+
+class Refused(Exception):
+    """A text that `encode` cannot have written, or a value that cannot be written."""
+
+
+Opaque = Callable[[Any], Any]
+"""Encodes what does not travel by value; may raise Refused."""
+
+
+def refuse(value: Any) -> Any:
+    raise Refused(f"a value of type {type(value).__name__} cannot be copied")
+
+
+class Encoder:
+    """Encodes values to JSON text.
+
+    opaque: for what does not travel by value. classes: by name, those that the other side knows too.
+    shared: remember mutable objects by index, so that the other side can tell aliases and send changes.
+    """
+
+    def __init__(self, opaque: Opaque = refuse, classes: Mapping[str, Any] | None = None, shared: bool = False) -> None:
+        self._opaque = opaque
+        self._classes = {cls: name for name, cls in (classes or {}).items() if isinstance(cls, type)}
+        self._shared = shared
+        self.objects: list[Any] = []
+        self._known: dict[int, int] = {}
+
+    def know(self, objects: Iterable[Any]) -> None:
+        """Objects that the other side has too, by their position."""
+        self.objects = list(objects)
+        self._known = {id(value): index for index, value in enumerate(self.objects)}
+
+    def text(self, value: Any) -> str:
+        """Raises Refused."""
+        try:
+            return json.dumps(self.tree(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        except RecursionError:
+            raise Refused("a value is nested too deeply or contains itself") from None
+
+    def tree(self, value: Any) -> Any:
+        """The value as JSON's types."""
+        kind = type(value)
+        if kind is int:
+            return value if -_SAFE_INT < value < _SAFE_INT else {"i": hex(value)}
+        if kind in _EXACT:
+            return value
+        if kind is float:
+            return value if value - value == 0.0 else {"f": repr(value)}
+        if id(value) in self._known:
+            return {"r": self._known[id(value)]}
+        if kind is tuple:
+            return {"t": self._items(value)}
+        if self._shared and (kind in _MUTABLE or kind in self._classes):
+            index = self._known[id(value)] = len(self.objects)
+            self.objects.append(value)
+            return {"m": [index, self.content(value)]}
+        return self.content(value)
+
+    def content(self, value: Any) -> Any:
+        """As `tree`, for the value itself even where it is known to the other side."""
+        kind = type(value)
+        if kind is list:
+            return self._items(value)
+        if kind is dict:
+            return {"d": self._pairs(value.items())}
+        if kind in self._classes:
+            return {"o": [self._classes[kind], self._pairs(_attributes(value))]}
+        for base, write in _WRITE:
+            if isinstance(value, base):
+                return write(self, value)
+        name = type(value).__module__
+        if name == "numpy" or name.startswith("numpy."):
+            return _numpy_tree(self, value)
+        return self._opaque(value)
+
+    def _items(self, values: Iterable[Any]) -> list[Any]:
+        tree = self.tree
+        return [v if type(v) is str or v is None or v is True or v is False else tree(v) for v in values]
+
+    def _pairs(self, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
+        tree = self.tree
+        return [[tree(key), tree(value)] for key, value in pairs]
+
+
+def _attributes(value: Any) -> list[tuple[str, Any]]:
+    found = dict(object.__getattribute__(value, "__dict__")) if hasattr(type(value), "__dict__") else {}
+    for cls in type(value).__mro__:
+        slots = cls.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
+                found[name] = getattr(value, name)
+    return list(found.items())
+
+
+def _plain_int(encoder: Encoder, value: Any) -> Any:
+    return encoder.tree(int.__int__(value))
+
+
+def _namedtuple(encoder: Encoder, value: Any) -> Any:
+    fields = getattr(type(value), "_fields", None)
+    items = encoder._items(tuple.__iter__(value))
+    if type(fields) is tuple and len(fields) == len(items) and all(type(f) is str for f in fields):
+        return {"n": [str(type(value).__name__), list(fields), items]}
+    return {"t": items}
+
+
+def _bytes(tag: str) -> Callable[[Encoder, Any], Any]:
+    return lambda encoder, value: {tag: bytes(value).decode("latin-1")}
+
+
+def _extra(name: str, arguments: Callable[[Any], list[Any]]) -> Callable[[Encoder, Any], Any]:
+    return lambda encoder, value: {"x": [name, encoder._items(arguments(value))]}
+
+
+def _view(encoder: Encoder, value: Any) -> Any:
+    return {"x": [_DICT_VIEWS[type(value)], encoder._items(value)]}
+
+
+def _date_parts(value: Any) -> list[Any]:
+    return [value.year, value.month, value.day]
+
+
+def _time_parts(value: Any) -> list[Any]:
+    if value.tzinfo not in (None, datetime.UTC):
+        raise Refused("a time with a time zone other than UTC cannot be copied")
+    return [value.hour, value.minute, value.second, value.microsecond, value.tzinfo is not None]
+
+
+# In order: a subclass before its base.
+_WRITE: tuple[tuple[type | tuple[type, ...], Callable[[Encoder, Any], Any]], ...] = (
+    (int, _plain_int),
+    (str, lambda encoder, value: str.__str__(value)),
+    (float, lambda encoder, value: encoder.tree(float.__float__(value))),
+    (tuple, _namedtuple),
+    (list, lambda encoder, value: encoder._items(list.__iter__(value))),
+    (collections.Counter, lambda encoder, value: {"x": ["Counter", encoder._pairs(dict.items(value))]}),
+    (collections.OrderedDict, lambda encoder, value: {"x": ["OrderedDict", encoder._pairs(dict.items(value))]}),
+    (collections.defaultdict, lambda encoder, value: {"x": ["defaultdict", encoder._pairs(dict.items(value))]}),
+    (dict, lambda encoder, value: {"d": encoder._pairs(dict.items(value))}),
+    (frozenset, lambda encoder, value: {"z": encoder._items(frozenset.__iter__(value))}),
+    (set, lambda encoder, value: {"s": encoder._items(set.__iter__(value))}),
+    (bytes, _bytes("b")),
+    (bytearray, _bytes("a")),
+    (complex, lambda encoder, value: {"c": [encoder.tree(value.real), encoder.tree(value.imag)]}),
+    (range, _extra("range", lambda r: [r.start, r.stop, r.step])),
+    (collections.deque, lambda encoder, value: {
+        "x": ["deque", [encoder._items(collections.deque.__iter__(value)), value.maxlen]]}),
+    (decimal.Decimal, _extra("Decimal", lambda d: [decimal.Decimal.__str__(d)])),
+    (fractions.Fraction, _extra("Fraction", lambda f: [f.numerator, f.denominator])),
+    (datetime.datetime, _extra("datetime", lambda d: [*_date_parts(d), *_time_parts(d)])),
+    (datetime.date, _extra("date", _date_parts)),
+    (datetime.time, _extra("time", _time_parts)),
+    (datetime.timedelta, _extra("timedelta", lambda d: [d.days, d.seconds, d.microseconds])),
+    (tuple(_DICT_VIEWS), _view),
+    (type(NotImplemented), lambda encoder, value: {"x": ["NotImplemented", []]}),
+    (type(...), lambda encoder, value: {"x": ["Ellipsis", []]}),
+)  # fmt: skip
+_MUTABLE = frozenset({list, dict, set, bytearray, collections.deque, collections.Counter, collections.OrderedDict,
+                      collections.defaultdict})  # fmt: skip
+
+
+def _numpy_tree(encoder: Encoder, value: Any) -> Any:
+    import numpy
+
+    if isinstance(value, numpy.generic) and value.dtype.kind in _NUMPY_KINDS:
+        return {"x": ["numpy", [value.dtype.str, None, value.tobytes().decode("latin-1")]]}
+    if isinstance(value, numpy.ndarray) and value.dtype.kind in _NUMPY_KINDS:
+        data = numpy.ascontiguousarray(value).tobytes().decode("latin-1")
+        return {"x": ["numpy", [value.dtype.str, list(value.shape), data]]}
+    return encoder._opaque(value)
+
+
+class Decoder:
+    """Decodes what the other side's Encoder wrote. Bad texts raise Refused.
+
+    handle: makes a stand-in of a handle's content. classes: as the other side's.
+    """
+
+    def __init__(self, handle: Callable[[Any], Any] = refuse, classes: Mapping[str, Any] | None = None) -> None:
+        self._handle = handle
+        self._classes = classes or {}
+        self.objects: dict[int, Any] = {}
+
+    def know(self, objects: Iterable[Any]) -> None:
+        """The objects that references mean."""
+        self.objects = dict(enumerate(objects))
+
+    def value(self, text: str | bytes) -> Any:
+        try:
+            return json.loads(text, object_hook=self._tagged) if text else refuse(text)
+        except Refused:
+            raise
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise Refused(f"a message cannot be read: {type(error).__name__}") from None
+
+    def _tagged(self, entry: dict[str, Any]) -> Any:
+        ((tag, content),) = entry.items()
+        if tag == "t":
+            return tuple(content)
+        if tag == "d":
+            return dict(content)
+        if tag == "h":
+            return self._handle(content)
+        if tag == "r":
+            return self.objects[content]
+        if tag == "m":
+            index, value = content
+            self.objects[index] = value
+            return value
+        if tag == "o":
+            return self._instance(*content)
+        return _READ[tag](content)
+
+    def _instance(self, name: str, attributes: list[Any]) -> Any:
+        value = object.__new__(self._classes[name])
+        for key, item in attributes:
+            object.__setattr__(value, key, item)
+        return value
+
+
+def _hex(text: str) -> int:
+    return int(text, 16)
+
+
+def _read_extra(content: list[Any]) -> Any:
+    name, arguments = content
+    return _EXTRA[name](*arguments) if name in _SPREAD else _EXTRA[name](arguments)
+
+
+def _read_namedtuple(content: list[Any]) -> Any:
+    name, fields, values = content
+    return collections.namedtuple(name, fields)(*values)
+
+
+def _read_numpy(kind: str, shape: list[int] | None, data: str) -> Any:
+    import numpy
+
+    dtype = numpy.dtype(kind)
+    if dtype.kind not in _NUMPY_KINDS:
+        raise Refused(f"arrays of {kind} cannot be copied")
+    values = numpy.frombuffer(data.encode("latin-1"), dtype)
+    return values[0] if shape is None else values.reshape(shape).copy()
+
+
+def _read_datetime(year: int, month: int, day: int, *time: Any) -> datetime.datetime:
+    return datetime.datetime.combine(datetime.date(year, month, day), _read_time(*time))
+
+
+def _read_time(hour: int, minute: int, second: int, microsecond: int, utc: bool) -> datetime.time:
+    return datetime.time(hour, minute, second, microsecond, datetime.UTC if utc else None)
+
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    "s": set,
+    "z": frozenset,
+    "i": _hex,
+    "f": float,
+    "c": lambda parts: complex(*parts),
+    "b": lambda text: text.encode("latin-1"),
+    "a": lambda text: bytearray(text, "latin-1"),
+    "n": _read_namedtuple,
+    "x": _read_extra,
+}
+_SPREAD = frozenset({"range", "deque", "Fraction", "datetime", "date", "time", "timedelta", "numpy"})
+_EXTRA: dict[str, Callable[..., Any]] = {
+    "Counter": lambda pairs: collections.Counter(dict(pairs)),
+    "OrderedDict": collections.OrderedDict,
+    "defaultdict": lambda pairs: collections.defaultdict(None, pairs),
+    "keys": lambda items: dict.fromkeys(items).keys(),
+    "items": lambda items: dict(items).items(),
+    "values": lambda items: dict(enumerate(items)).values(),
+    "range": range,
+    "deque": collections.deque,
+    "Decimal": lambda parts: decimal.Decimal(parts[0]),
+    "Fraction": fractions.Fraction,
+    "datetime": _read_datetime,
+    "date": datetime.date,
+    "time": _read_time,
+    "timedelta": datetime.timedelta,
+    "numpy": _read_numpy,
+    "NotImplemented": lambda _: NotImplemented,
+    "Ellipsis": lambda _: ...,
+}
+
+
+def is_shared_by_value(value: Any) -> bool:
+    """Is it a mutable builtin, whose changes by the other side have to come back?"""
+    return type(value) in _MUTABLE
+
+
+def replace_content(target: Any, source: Any) -> None:
+    """Give `target` the content of `source`, in place."""
+    if isinstance(target, list | bytearray):
+        target[:] = source
+    elif isinstance(target, dict | set):
+        target.clear()
+        target.update(source)
+    elif isinstance(target, collections.deque):
+        target.clear()
+        target.extend(source)
+    else:
+        vars(target).clear()
+        vars(target).update(vars(source))
+
+
+def fingerprint(value: Any) -> Any:
+    """Something that changes when the object's own content does."""
+    if isinstance(value, dict):
+        return [(id(k), id(v)) for k, v in dict.items(value)]
+    if isinstance(value, list | collections.deque):
+        return list(map(id, value))
+    if isinstance(value, set):
+        return set(value)
+    if isinstance(value, bytearray):
+        return bytes(value)
+    return [(k, id(v)) for k, v in vars(value).items()] if hasattr(value, "__dict__") else None

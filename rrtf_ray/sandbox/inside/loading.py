@@ -1,0 +1,64 @@
+"""Compiles and runs a program's source as a module."""
+
+from __future__ import annotations
+
+import linecache
+import random
+import sys
+import types
+
+PROGRAM_FILE = "<program>"
+MAX_TEXT = 300
+_COMPILE_ERRORS = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError)
+
+
+class Unusable(Exception):
+    """The program cannot be loaded. how: `x` does not compile, `m` out of memory, `e` raised. text: why."""
+
+    def __init__(self, how: str, text: str) -> None:
+        self.how, self.text = how, text
+
+
+def new_module(name: str, source: str) -> types.ModuleType:
+    """A module for the program, where pickle, dataclasses and tracebacks look for it."""
+    random.seed(0)
+    module = sys.modules[name] = types.ModuleType(name)
+    linecache.cache[PROGRAM_FILE] = (len(source), None, source.splitlines(keepends=True), PROGRAM_FILE)
+    return module
+
+
+def compiled(source: str) -> types.CodeType:
+    """Raises Unusable."""
+    try:
+        return compile(source.removeprefix("\ufeff"), PROGRAM_FILE, "exec", dont_inherit=True)
+    except _COMPILE_ERRORS as error:
+        if isinstance(error, SyntaxError) and error.lineno:
+            raise Unusable("x", f"{type(error).__name__}: {error.msg} (line {error.lineno})") from None
+        raise Unusable("x", describe(error)) from None
+
+
+def load(setup: types.CodeType, source: str, module: types.ModuleType) -> None:
+    """Run the setup and the program in `module`. Raises Unusable."""
+    code = compiled(source)
+    try:
+        exec(setup, module.__dict__)
+        exec(code, module.__dict__)
+    except MemoryError:
+        raise Unusable("m", "") from None
+    except BaseException as error:
+        raise Unusable("e", describe(error)) from None
+
+
+def describe(error: BaseException) -> str:
+    """`IndexError: list index out of range (line 7)`; the exception's own methods are not to be relied on."""
+    try:
+        text = str(error)[:MAX_TEXT]
+    except BaseException:
+        text = ""
+    line, traceback = 0, error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == PROGRAM_FILE:
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    name = type(error).__name__
+    return name + (f": {text}" if text else "") + (f" (line {line})" if line else "")

@@ -1,0 +1,207 @@
+"""The program's side: loads it and answers the calls of its tests, which run in another process.
+
+Nothing here decides or knows what is right. The calls of most tests have literal arguments and are known
+before: they are made one after the other and their results written down; the process then ends. Where tests
+need more, or a result stays here (a generator, an object), the process goes on answering until it is told to end.
+"""
+
+from __future__ import annotations
+
+import builtins
+import operator
+import os
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn
+
+from rrtf_ray.sandbox.inside import codec, loading
+from rrtf_ray.sandbox.inside.channel import ENTRY, Gone, Reader, write_message
+from rrtf_ray.sandbox.inside.loading import Unusable, describe
+
+_ITERATORS = (types.GeneratorType, map, filter, zip, enumerate, reversed)
+_MIN_RECURSION = 20_000
+"""For the codec, whatever the program has set for itself."""
+
+
+def run(job: dict[str, Any], fd: int) -> NoReturn:
+    """Load the program that waits in `fd`, and answer. Does not return."""
+    try:
+        reader = Reader(fd, 1 << 30)
+        _Answers(job, reader, fd).all()
+    except (Gone, OSError):
+        pass  # nobody listens any more
+    finally:
+        os._exit(0)
+
+
+class _Answers:
+    def __init__(self, job: dict[str, Any], reader: Reader, fd: int) -> None:
+        self._job = job
+        self._reader = reader
+        self._fd = fd
+        self._handles: list[Any] = []
+        self._names: dict[str, Any] = {}
+        self._classes: dict[str, Any] = {}
+
+    def all(self) -> None:
+        source = self._reader.read()
+        module = loading.new_module("program", source)
+        self._names = module.__dict__
+        try:
+            loading.load(self._job["setup"], source, module)
+        except Unusable as error:
+            self._send(["load", error.how, error.text, {"d": []}])
+            return
+        self._classes = {name: self._names.get(name) for name in self._job["classes"]}
+        found = [[name, self._tree(self._names[name])] for name in self._job["names"] if name in self._names]
+        self._send(["load", "", "", {"d": found}])
+        for arguments in self._job["calls"]:
+            self._call(ENTRY, *codec.Decoder(classes=self._classes).value(arguments))
+        while self._handles or self._job["serves"]:
+            self._answer(self._reader.read())
+
+    def _send(self, message: list[Any]) -> None:
+        write_message(self._fd, codec.json.dumps(message, ensure_ascii=False, separators=(",", ":")))
+
+    def _target(self, handle: int) -> Any:
+        return eval(self._job["entry_point"], self._names) if handle == ENTRY else self._handles[handle]
+
+    def _call(
+        self, handle: int, arguments: list[Any], keywords: dict[str, Any], shared: list[Any] | None = None
+    ) -> None:
+        """Make the call and send what comes of it; shared: mutable arguments whose changes are sent as well."""
+        shared = shared or []
+        before = [codec.fingerprint(value) for value in shared]
+        try:
+            value = self._target(handle)(*arguments, **keywords)
+            message = self._result(value, shared, before)
+        except Gone:
+            raise
+        except MemoryError:
+            message = ["m"]
+        except BaseException as error:
+            message = self._raised(error)
+        self._send(message)
+
+    def _result(self, value: Any, shared: Sequence[Any], before: list[Any]) -> list[Any]:
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(limit, _MIN_RECURSION))
+        try:
+            encoder = codec.Encoder(self._handle, self._classes)
+            encoder.know(shared)
+            changes = [
+                [index, encoder.content(shared[index])]
+                for index, was in enumerate(before)
+                if codec.fingerprint(shared[index]) != was
+            ]
+            return ["v", encoder.tree(value), changes]
+        except RecursionError:
+            raise codec.Refused("the value is nested too deeply or contains itself") from None
+        finally:
+            sys.setrecursionlimit(limit)
+
+    def _tree(self, value: Any) -> Any:
+        return self._result(value, [], [])[1]
+
+    def _handle(self, value: Any) -> Any:
+        """Something that stays here: its number, what it can be used as, and its type's name."""
+        index = next((i for i, known in enumerate(self._handles) if known is value), len(self._handles))
+        self._handles[index:] = self._handles[index:] or [value]
+        base = ""
+        if isinstance(value, type):
+            kind = "class"
+            base = _builtin_base(value) if issubclass(value, BaseException) else ""
+        elif isinstance(value, _ITERATORS):
+            kind = "iterator"
+        elif isinstance(value, BaseException):
+            kind, base = "exception", _builtin_base(type(value))
+        else:
+            kind = "function" if callable(value) else "object"
+        name = value.__name__ if isinstance(value, type) else type(value).__name__
+        return {"h": [index, kind, str(name), base]}
+
+    def _raised(self, error: BaseException) -> list[Any]:
+        kind = type(error)
+        try:
+            arguments = codec.Encoder(classes=self._classes).tree(list(error.args))
+        except Exception:
+            arguments = []
+        return ["e", [kind.__module__, kind.__name__], describe(error), arguments, _builtin_base(kind)]
+
+    def _answer(self, text: str) -> None:
+        decoder = codec.Decoder(self._stand_in, self._classes)
+        operation, handle, *rest = decoder.value(text)
+        shared = [decoder.objects[index] for index in sorted(decoder.objects)]
+        if operation == "call":
+            arguments, keywords = rest
+            self._call(handle, arguments, keywords, shared)
+            return
+        self._call_operation(_OPERATIONS[operation], handle, rest)
+
+    def _call_operation(self, operation: Callable[..., Any], handle: int, rest: list[Any]) -> None:
+        try:
+            message = ["v", self._tree(operation(self._target(handle), *rest)), []]
+        except Gone:
+            raise
+        except MemoryError:
+            message = ["m"]
+        except BaseException as error:
+            message = self._raised(error)
+        self._send(message)
+
+    def _stand_in(self, content: Any) -> Any:
+        """For what the tests have passed: one of our own handles, or something of theirs."""
+        whose, index, kind = content
+        if whose == "program":
+            return self._target(index)
+        if whose == "builtin":
+            return getattr(builtins, kind)
+        return self._iterate(index) if kind == "iterator" else self._callback(index)
+
+    def _callback(self, index: int) -> Callable[..., Any]:
+        def callback(*arguments: Any) -> Any:
+            self._send(["call", index, self._tree(arguments)])
+            decoder = codec.Decoder(self._stand_in, self._classes)
+            how, value, *_ = decoder.value(self._reader.read())
+            if how == "v":
+                return value
+            raise _builtin_error(value[0], value[1])
+
+        return callback
+
+    def _iterate(self, index: int) -> Iterator[Any]:
+        step = self._callback(index)
+        while True:
+            try:
+                yield step()
+            except StopIteration:
+                return
+
+
+def _builtin_base(kind: type) -> str:
+    return next((base.__name__ for base in kind.__mro__ if base.__module__ == "builtins"), "Exception")
+
+
+def _builtin_error(name: str, text: str) -> BaseException:
+    kind = getattr(builtins, name, Exception)
+    return kind(text) if text else kind()
+
+
+_OPERATIONS: dict[str, Callable[..., Any]] = {
+    "get": getattr,
+    "set": setattr,
+    "iter": iter,
+    "next": next,
+    "len": len,
+    "item": operator.getitem,
+    "set_item": operator.setitem,
+    "del_item": operator.delitem,
+    "str": str,
+    "repr": repr,
+    "bool": bool,
+    "isinstance": isinstance,
+    "issubclass": issubclass,
+    "enter": lambda value: type(value).__enter__(value),
+    "exit": lambda value, *details: type(value).__exit__(value, *details),
+}

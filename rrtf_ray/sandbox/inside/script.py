@@ -1,0 +1,71 @@
+"""A program that reads standard input and writes standard output: its output and its exit status are the result."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import io
+import os
+import sys
+import threading
+from typing import Any, NoReturn
+
+from rrtf_ray.sandbox import wire
+from rrtf_ray.sandbox.inside import loading, testing
+from rrtf_ray.sandbox.inside.channel import Gone, Reader
+from rrtf_ray.sandbox.inside.loading import Unusable, describe
+
+
+def run(job: dict[str, Any], fd: int) -> NoReturn:
+    """Run the program that waits in `fd` as `__main__`; the records there only explain. Does not return."""
+    status = 1
+    try:
+        request = wire.loads(Reader(fd, 1 << 30).read_bytes())
+        os.set_blocking(fd, False)  # a flood of the channel ends with an error
+        record = testing.recorder(functools.partial(os.write, fd), request.pop("nonce"))
+        sys.stdin = sys.__stdin__ = _text_stream(0, "r")  # type: ignore[misc]
+        sys.stdout = sys.__stdout__ = _text_stream(1, "w")  # type: ignore[misc]
+        stdout = sys.stdout
+        try:
+            module = loading.new_module("__main__", request["program"])
+            code = loading.compiled(request["program"])
+            status = _execute(job, code, module.__dict__, record)
+            threading._shutdown()  # type: ignore[attr-defined]
+            atexit._run_exitfuncs()
+            stdout.flush()
+            record(".", "")
+        except Unusable as error:
+            record("d", error.text)
+            record("x", "")
+        except MemoryError:
+            record("m", "")
+            status = 1
+        except OSError as error:
+            record("d", describe(error))
+            status = 1
+    except (Gone, OSError):
+        pass
+    finally:
+        os._exit(status)
+
+
+def _execute(job: dict[str, Any], code: Any, names: dict[str, Any], record: testing.Record) -> int:
+    try:
+        exec(job["setup"], names)
+        exec(code, names)
+        return 0
+    except SystemExit as exit_:
+        status = exit_.code & 0xFF if isinstance(exit_.code, int) else int(exit_.code is not None)
+        if status:
+            record("d", f"SystemExit: {exit_.code}")
+        return status
+    except MemoryError:
+        record("m", "")
+    except BaseException as error:
+        record("d", describe(error))
+    return 1
+
+
+def _text_stream(fd: int, mode: str) -> io.TextIOWrapper:
+    binary = open(fd, mode + "b", closefd=False)  # noqa: SIM115 - it lives as long as the process
+    return io.TextIOWrapper(binary, encoding="utf-8", errors="surrogateescape")
