@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import math
 import os
 import sys
 import tempfile
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
         stage.add_argument("--round", type=int, default=1, metavar="N", help="which round of the run (default 1)")
     problems = commands.add_parser("problems", help="import or check problem sets")
     _problems_parser(problems)
+    _verify_parser(commands.add_parser("verify", help="run samples that you have against problems; pass@k"))
     commands.add_parser("doctor", help="what this machine can do, and the remedy for what it cannot")
     return top
 
@@ -73,10 +75,40 @@ def _problems_parser(problems: argparse.ArgumentParser) -> None:
     )
 
 
+def _verify_parser(verify: argparse.ArgumentParser) -> None:
+    verify.description = "Run samples that you have against problems, each in a sandbox; without Ray."
+    verify.add_argument("--problems", required=True, help="a file (gz too) or what `problems import` wrote")
+    verify.add_argument(
+        "--samples", required=True, help="JSON lines (gz too): task_id and completion, solution or samples"
+    )
+    verify.add_argument("--output", help="a JSON line for each sample (default: SAMPLES.results.jsonl); continued")
+    verify.add_argument("--overwrite", action="store_true", help="begin anew where the output exists")
+    verify.add_argument("--format", help="of the problems (default: told by the fields of their first row)")
+    verify.add_argument("--workers", type=_positive, metavar="N", help="programs at once (default: number of CPUs)")
+    verify.add_argument(
+        "--timeout-s", type=_seconds, default=3.0, metavar="S", help="processor time of a program (default 3)"
+    )
+    verify.add_argument("--k", type=_ks, default=(1, 10, 100), metavar="K,K", help="pass@k (default 1,10,100)")
+
+
 def _positive(text: str) -> int:
     value = int(text) if text.isdecimal() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return value
+
+
+def _ks(text: str) -> tuple[int, ...]:
+    return tuple(_positive(part.strip()) for part in text.split(","))
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return value
 
 
@@ -100,6 +132,8 @@ def _dispatch(args: argparse.Namespace) -> int:
         return doctor()
     if args.command == "problems":
         return _problems(args)
+    if args.command == "verify":
+        return _verify(args)
     from rrtf_ray.config import load_config
     from rrtf_ray.errors import InputError
 
@@ -129,6 +163,22 @@ def _problems(args: argparse.Namespace) -> int:
         print(f"{manifest['num_problems']} problems written to {args.output}")
         return 0
     return _check(args)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from rrtf_ray.verify import verify
+
+    verify(
+        args.problems,
+        args.samples,
+        output=args.output,
+        overwrite=args.overwrite,
+        format=args.format,
+        workers=args.workers,
+        timeout_s=args.timeout_s,
+        ks=args.k,
+    )
+    return 0
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -122,7 +122,7 @@ class ExecuteConfig(Section):
     fail_fast: bool = False
     """Stop a program's tests at the first failure; partial passes are then not graded."""
     calibrate: bool = True
-    """Run a problem's reference first: limits of time in proportion to its own, never above `cpu_s`."""
+    """A program gets processor time in proportion to that of its problem's reference, never more than `cpu_s`."""
     preload: tuple[str, ...] = ()
     """Modules besides the standard library that programs and tests may import, e.g. [numpy]; loaded once a worker."""
     cache: bool = True

@@ -22,8 +22,8 @@ def run_problem(
 ) -> list[Verdict]:
     """One verdict per program, as `Sandbox.run` gives them; SANDBOX_ERROR where the problem's tests cannot be used.
 
-    calibrate: run the problem's reference first, for limits of time that suit this problem and this machine, and to
-    find out whether the tests need the program's own interpreter.
+    The problem's reference is run first, to find out whether the tests need the program's own interpreter, and,
+    with `calibrate`, for a limit of time that suits this problem and this machine.
     """
     try:
         return sandbox.run(
@@ -34,7 +34,8 @@ def run_problem(
             fail_fast=fail_fast,
             # A program carries the setup and the prompt itself; the tests need their names as well.
             prompt=f"{problem.setup}\n{problem.prompt}",
-            reference=reference_program(problem) if calibrate else "",
+            reference=reference_program(problem),
+            calibrate=calibrate,
         )
     except DataError as error:  # no fault of the programs
         return [Verdict(Outcome.SANDBOX_ERROR, detail=f"problem {problem.id!r}: {error}") for _ in programs]

@@ -79,6 +79,12 @@ def extract(
     return Extraction(completion, _assembled(setup, prompt + completion))
 
 
+def whole_program(text: str, setup: str = "") -> str:
+    """The source to run for a `text` that is a whole program already, as it is; empty for no code."""
+    text = _normalised(text)
+    return _assembled(_normalised(setup), text) if text.strip() else ""
+
+
 def top_level_chunks(source: str) -> list[str]:
     """The top-level statements of `source`, which may be broken, as texts; without what precedes them."""
     return _split("", source)[1]

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
+from rrtf_ray import artifacts
 from rrtf_ray.errors import DataError
 from rrtf_ray.problems import dataset, evalplus, humaneval, leetcode, mbpp, stdio
 from rrtf_ray.problems.dataset import read_manifest, read_problems, write_problems
@@ -18,7 +20,7 @@ from rrtf_ray.problems.python_source import check_reference
 from rrtf_ray.problems.source import Row, read_rows
 from rrtf_ray.records import Problem, Split
 
-__all__ = ["FORMATS", "Format", "load", "read_manifest", "read_problems", "write_problems"]
+__all__ = ["FORMATS", "Format", "format_of", "load", "read_manifest", "read_problems", "write_problems"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,23 @@ FORMATS: dict[str, Format] = {
     "mbpp-challenge": Format(mbpp.FIELDS, partial(mbpp.convert, challenge_tests=True), "MBPP with challenge tests"),
     "parquet": Format(dataset.FIELDS, lambda rows: iter(()), "a data set that `write_problems` wrote"),
 }
+
+
+def format_of(source: str) -> str:
+    """The format of a source, told by the fields of its first row; a folder is a data set of ours.
+
+    Raises:
+        DataError: the source cannot be read, or its fields are those of no format.
+    """
+    of_ours = source.endswith(".parquet") or artifacts.exists(artifacts.join(source, artifacts.MANIFEST))
+    if of_ours or Path(source).is_dir():
+        return "parquet"
+    rows = read_rows(source)
+    first = next(rows)
+    guess = _looks_like(first)
+    if guess is None:
+        raise first.error(f"the format cannot be told from {_fields(first)}; name one of {', '.join(FORMATS)}")
+    return guess
 
 
 def load(format: str, source: str, *, split: Split | None = None) -> Iterator[Problem]:
@@ -87,6 +106,14 @@ def _check_format(format: str, row: Row) -> None:
     missing = [name for name in FORMATS[format].fields if name not in row.fields]
     if not missing:
         return
-    guess = next((n for n, f in FORMATS.items() if all(name in row.fields for name in f.fields)), None)
-    hint = f"it looks like the format {guess!r}" if guess else f"it has {', '.join(row.fields) or 'no fields'}"
+    guess = _looks_like(row)
+    hint = f"it looks like the format {guess!r}" if guess else f"it has {_fields(row)}"
     raise row.error(f"the format {format!r} needs the field {', '.join(map(repr, missing))}; {hint}")
+
+
+def _looks_like(row: Row) -> str | None:
+    return next((n for n, f in FORMATS.items() if all(name in row.fields for name in f.fields)), None)
+
+
+def _fields(row: Row) -> str:
+    return ", ".join(row.fields) or "no fields"

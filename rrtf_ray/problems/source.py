@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,7 @@ def _file_rows(source: str) -> Iterator[Row]:
 
     try:
         with fsspec.open(source, "rb") as raw:
-            yield from _rows_of(source, _unzipped(cast("IO[bytes]", raw)))
+            yield from rows_in(source, cast("IO[bytes]", raw))
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise DataError(
             f"{source}: cannot be read ({type(error).__name__}); check the path, or give hf:org/name"
@@ -112,7 +113,13 @@ def _file_rows(source: str) -> Iterator[Row]:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{source}: {error}; install the filesystem's package or copy the file here") from error
-    except (gzip.BadGzipFile, EOFError) as error:
+
+
+def rows_in(source: str, stream: IO[bytes]) -> Iterator[Row]:
+    """The rows of an open file, plain or gzip; `source` is its name for messages. Raises DataError."""
+    try:
+        yield from _rows_of(source, _unzipped(stream))
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{source}: broken gzip data ({error}); fetch the file again") from error
 
 

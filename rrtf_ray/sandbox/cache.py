@@ -70,13 +70,21 @@ class VerdictCache:
     def add(self, key: bytes, verdict: Verdict) -> None:
         self._write(key, json.dumps({name: getattr(verdict, name) for name in Verdict.__dataclass_fields__}))
 
-    def reference(self, plan: Plan, program: str, setting: Setting) -> float | None:
-        """The limit of processor time that a reference's run has led to."""
-        found = self._read(_reference_key(plan, program, setting))
-        return float(found) if found is not None else None
+    @staticmethod
+    def reference_key(plan: Plan, program: str, setting: Setting) -> bytes:
+        """What a reference's run depends on, as 32 bytes."""
+        return _digest("reference", plan, program, setting)
 
-    def add_reference(self, plan: Plan, program: str, setting: Setting, cpu_s: float) -> None:
-        self._write(_reference_key(plan, program, setting), repr(cpu_s))
+    def reference(self, key: bytes) -> tuple[float, bool] | None:
+        """The seconds of processor time of a reference's run, and whether its tests were inside."""
+        found = self._read(key)
+        if found is None:
+            return None
+        used_s, inside = json.loads(found)
+        return used_s, inside
+
+    def add_reference(self, key: bytes, used_s: float, inside: bool) -> None:
+        self._write(key, json.dumps([used_s, inside]))
 
     def _read(self, key: bytes) -> str | None:
         with self._lock, contextlib.suppress(sqlite3.Error):
@@ -103,7 +111,3 @@ def _digest(what: str, plan: Plan, program: str, setting: Setting, rest: str = "
         data = part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.digest()
-
-
-def _reference_key(plan: Plan, program: str, setting: Setting) -> bytes:
-    return _digest("reference", plan, program, setting)

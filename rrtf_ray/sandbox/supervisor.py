@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sysconfig
 import threading
 from collections.abc import Collection, Sequence
@@ -25,6 +26,9 @@ _ALONE_FACTOR = 5.0
 _REFERENCE_FACTOR = 4.0
 _LEAST_CPU_S = 0.5
 """A limit that is calibrated is this many times the reference's own processor time, and not less than this."""
+
+
+_MAX_REFERENCES = 1024
 
 
 class _Again(Exception):
@@ -67,6 +71,7 @@ class Sandbox:
         paths = sorted({sysconfig.get_path(name) for name in ("purelib", "platlib")}) if preload else []
         self._setting = Setting(self.limits, tuple(without), tuple(preload), tuple(paths))
         self._cache = cache
+        self._references: dict[bytes, tuple[float, bool]] = {}
         self._lock = threading.RLock()
         self._closed = False
         self._programs: Programs | None = None
@@ -93,6 +98,7 @@ class Sandbox:
         setup: str = "",
         prompt: str = "",
         reference: str = "",
+        calibrate: bool = True,
     ) -> list[Verdict]:
         """One verdict per program, in order; equal programs are run once.
 
@@ -100,9 +106,9 @@ class Sandbox:
         setup: trusted source that is run before each program, as a unit of its own: the program keeps its
         line numbers and its `from __future__`.
         prompt: what the programs continue; the tests may use the helpers that it defines.
-        reference: a program that is right. It is run first: programs get a limit of processor time in proportion
-        to its own (at most `limits`), and tests that it cannot pass from outside its interpreter, but can from
-        inside, are run inside (`Verdict.inside`). It gets no verdict here.
+        reference: a program that is right. It is run first: tests that it cannot pass from outside its interpreter,
+        but can from inside, are run inside (`Verdict.inside`). It gets no verdict here.
+        calibrate: the programs' limit of processor time is in proportion to the reference's own, at most `limits`.
 
         Raises DataError for tests that cannot be read.
         """
@@ -114,7 +120,7 @@ class Sandbox:
         with self._lock:
             self._start()
             if reference:
-                job = self._calibrated(job, reference)
+                job = self._suited(job, reference, calibrate)
             for program in dict.fromkeys(programs):
                 if not program.strip().strip("\ufeff"):
                     verdicts[program] = Verdict(Outcome.NO_CODE, not_run, 0.0, "the program is empty")
@@ -131,20 +137,32 @@ class Sandbox:
                 verdicts[program] = self._verdict(job, program, alone=True)
         return [verdicts[program] for program in programs]
 
-    def _calibrated(self, job: _Job, reference: str) -> _Job:
-        for inside in (False, True):
-            tried = replace(job, inside=inside)
-            if self._cache is not None and (cpu_s := self._cache.reference(tried.plan, reference, self._setting)):
-                return replace(tried, cpu_s=cpu_s)
-            verdict, used_s = self._run_one(tried, reference, alone=True)
+    def _suited(self, job: _Job, reference: str, calibrate: bool) -> _Job:
+        """The job as the reference's run shows that it must be; as it is where the reference does not pass."""
+        key = VerdictCache.reference_key(job.plan, reference, self._setting)
+        known = self._references.get(key) or (self._cache.reference(key) if self._cache is not None else None)
+        if known is None:
+            known = self._run_reference(job, reference)
+            if known is None:
+                return job
+            if self._cache is not None:
+                self._cache.add_reference(key, *known)
+        if len(self._references) >= _MAX_REFERENCES:
+            self._references.clear()
+        self._references[key] = known
+        used_s, inside = known
+        cpu_s = min(job.cpu_s, max(_LEAST_CPU_S, _REFERENCE_FACTOR * used_s)) if calibrate else job.cpu_s
+        return replace(job, cpu_s=cpu_s, inside=inside)
+
+    def _run_reference(self, job: _Job, reference: str) -> tuple[float, bool] | None:
+        """Its seconds of processor time (without end if it does not pass), and whether its tests must be inside."""
+        for inside in (False,) if job.plan.stdin else (False, True):
+            verdict, used_s = self._run_one(replace(job, inside=inside), reference, alone=True)
             if verdict.outcome is Outcome.PASSED:
-                cpu_s = min(job.cpu_s, max(_LEAST_CPU_S, _REFERENCE_FACTOR * used_s))
-                if self._cache is not None:
-                    self._cache.add_reference(tried.plan, reference, self._setting, cpu_s)
-                return replace(tried, cpu_s=cpu_s)
-            if job.plan.stdin:
-                break
-        return job
+                return used_s, inside
+            if verdict.outcome is Outcome.SANDBOX_ERROR:
+                return None
+        return math.inf, False
 
     def _verdict(self, job: _Job, program: str, alone: bool = False) -> Verdict:
         verdict, _ = self._run_one(job, program, alone)

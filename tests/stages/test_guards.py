@@ -78,7 +78,7 @@ def test_replayed_rows_find_their_problem_by_id_or_by_prompt(store, tmp_path):
         ('{"task_id": "a", "completion": 3}', "samples.jsonl:1: needs 'samples'"),
         ('{"completion": "x"}', "samples.jsonl:1: has neither 'task_id' nor 'prompt'"),
         ('{"task_id": ["a"], "completion": "x"}', "task_id=\\['a'\\] is not a text"),
-        ('\n{"task_id": ', "samples.jsonl:2: not valid JSON"),
+        ('\n{"task_id": ', "samples.jsonl:2 column 12: malformed JSON"),
         ('{"task_id": "a", "completion": "x", "preference": 7}', "preference=7 is not a number from -1 to 1"),
         ('{"task_id": "a", "completion": "x", "source": "robot"}', "source='robot' is none of student"),
         ('{"task_id": "zzz", "completion": "x"}', "none of its 1 rows belongs"),
