@@ -14,6 +14,7 @@ import sqlite3
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 from rrtf_ray import __version__
 from rrtf_ray.records import Outcome, TestStatus, Verdict
@@ -75,16 +76,16 @@ class VerdictCache:
         """What a reference's run depends on, as 32 bytes."""
         return _digest("reference", plan, program, setting)
 
-    def reference(self, key: bytes) -> tuple[float, bool] | None:
-        """The seconds of processor time of a reference's run, and whether its tests were inside."""
+    def reference(self, key: bytes) -> tuple[float, Any] | None:
+        """The seconds of processor time of a reference's run, and the mode that it needed."""
         found = self._read(key)
         if found is None:
             return None
-        used_s, inside = json.loads(found)
-        return used_s, inside
+        used_s, mode = json.loads(found)
+        return used_s, mode
 
-    def add_reference(self, key: bytes, used_s: float, inside: bool) -> None:
-        self._write(key, json.dumps([used_s, inside]))
+    def add_reference(self, key: bytes, used_s: float, mode: str) -> None:
+        self._write(key, json.dumps([used_s, mode]))
 
     def _read(self, key: bytes) -> str | None:
         with self._lock, contextlib.suppress(sqlite3.Error):

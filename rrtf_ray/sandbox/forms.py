@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import ast
 import marshal
+import re
 from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
 from rrtf_ray.records import Test, TestKind
-from rrtf_ray.sandbox.inside.codec import Encoder, Refused
+from rrtf_ray.sandbox.plain import is_plain
+from rrtf_ray.sandbox.trees import fold, nodes_of
 
 CHECK_NAME = "_rrtf_check"
 """In place of `check`: a program may have a function of that name (MBPP 56), and its tests call it."""
 RESULT_NAME = "_rrtf_result"
 _CAUGHT = "_rrtf_caught"
 _OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_LEAVING_WORDS = re.compile("return|yield|async|await")
 _LEAVES_CHECK = (ast.Return, ast.Yield, ast.YieldFrom, ast.Await, ast.AsyncFor, ast.AsyncWith)
 # What runs its parts exactly once, one after the other, or ends.
 _STRAIGHT = (ast.Assert, ast.Assign, ast.AnnAssign, ast.Expr, ast.Try, ast.With)
@@ -28,22 +31,29 @@ _CONDITIONAL = (ast.Lambda, ast.IfExp, ast.ListComp, ast.SetComp, ast.DictComp, 
 
 
 class CalledAhead:
-    """The calls of a problem's tests that are known before; texts: their arguments, as the codec writes them."""
+    """The calls of a problem's tests that are known before; arguments: of each, marshalled."""
 
     def __init__(self) -> None:
-        self.texts: list[str] = []
+        self.arguments: list[bytes] = []
 
     def add(self, arguments: list[Any], keywords: dict[str, Any]) -> int:
-        """The number of the call. Raises Refused."""
-        self.texts.append(Encoder().text([arguments, keywords]))
-        return len(self.texts) - 1
+        """The number of the call."""
+        self.arguments.append(marshal.dumps((arguments, keywords)))
+        return len(self.arguments) - 1
 
 
 class Form:
-    """One test. labels: one per result. trees: its parsed sources."""
+    """One test.
 
+    kind, number: of the test. labels: one per result. nodes: all of its syntax tree.
+    is_plain: after `call_ahead`: it only compares (`rrtf_ray.sandbox.plain`).
+    """
+
+    kind: TestKind
+    number = 0
     labels: list[str]
-    trees: list[ast.AST]
+    nodes: list[ast.AST]
+    is_plain = False
 
     def step(self) -> tuple[Any, ...]:
         """What `inside.testing` runs."""
@@ -58,19 +68,20 @@ def read_form(test: Test, entry_name: str) -> Form:
     """Raises SyntaxError or ValueError for a test that cannot be read."""
     match test.kind:
         case TestKind.CHECK:
-            return _Check(test, entry_name)
+            form: Form = _Check(test, entry_name)
         case TestKind.ASSERT:
-            return _Assert(test, entry_name)
+            form = _Assert(test, entry_name)
         case TestKind.UNITTEST:
-            return _Unittest(test, entry_name)
+            form = _Unittest(test, entry_name)
         case _:
-            return _Value(test)
+            form = _Value(test)
+    form.kind = test.kind
+    return form
 
 
 def compiled(source: str | ast.Module) -> CodeType:
     """A test's code."""
-    tree = source if isinstance(source, str) else ast.fix_missing_locations(source)
-    return compile(tree, "<tests>", "exec", dont_inherit=True)
+    return compile(source, "<tests>", "exec", dont_inherit=True)
 
 
 class _Value(Form):
@@ -80,31 +91,30 @@ class _Value(Form):
             raise ValueError(f"{_one_line(test.code)} is not a tuple or list of positional arguments")
         self._rest = (marshal.dumps(expected), test.atol, compiled(test.checker) if test.checker else None)
         self._call: int | None = None
-        self.labels, self.trees = [f"arguments {_one_line(test.code)}"], []
+        self.labels, self.nodes = [f"arguments {_one_line(test.code)}"], []
 
     def step(self) -> tuple[Any, ...]:
         return ("value", self._call, marshal.dumps(list(self._arguments)), *self._rest)
 
     def call_ahead(self, calls: CalledAhead) -> bool:
-        try:
-            self._call = calls.add(list(self._arguments), {})
-        except Refused:
-            return False
+        self._call = calls.add(list(self._arguments), {})
+        self.is_plain = self._rest[-1] is None
         return True
 
 
 class _Assert(Form):
     def __init__(self, test: Test, entry_name: str) -> None:
         self._entry_name = entry_name
-        self._tree = ast.parse(test.code)
-        compiled(self._tree)
-        self.labels, self.trees = [_one_line(test.code)], [self._tree]
+        self._tree, self.nodes = _parsed(test.code)
+        self.labels = [_one_line(test.code)]
 
     def step(self) -> tuple[Any, ...]:
         return ("assert", compiled(self._tree))
 
     def call_ahead(self, calls: CalledAhead) -> bool:
-        return _replace_calls(self._tree, self._tree.body, {self._entry_name}, calls)
+        ahead = _replace_calls(self.nodes, self._tree.body, {self._entry_name}, calls)
+        self.is_plain = is_plain(self.nodes, "", ahead)
+        return bool(ahead)
 
 
 class _Unittest(Form):
@@ -112,7 +122,7 @@ class _Unittest(Form):
 
     def __init__(self, test: Test, entry_name: str) -> None:
         self._entry_name = entry_name
-        self._tree = ast.parse(test.code)
+        self._tree, self.nodes = _parsed(test.code)
         self._cases: list[tuple[str, str]] = []
         self._methods: list[ast.FunctionDef] = []
         known: set[str] = set()
@@ -124,15 +134,14 @@ class _Unittest(Form):
                 self._methods += methods
         if not self._cases:
             raise ValueError("it has no class derived from unittest.TestCase with a method test...")
-        compiled(self._tree)
-        self.labels, self.trees = [".".join(case) for case in self._cases], [self._tree]
+        self.labels = [".".join(case) for case in self._cases]
 
     def step(self) -> tuple[Any, ...]:
         return ("unittest", compiled(self._tree), self._cases)
 
     def call_ahead(self, calls: CalledAhead) -> bool:
         body = [statement for method in self._methods for statement in method.body]
-        return _replace_calls(self._tree, body, {self._entry_name}, calls)
+        return bool(_replace_calls(self.nodes, body, {self._entry_name}, calls))
 
 
 def _base_name(node: ast.expr) -> str:
@@ -144,8 +153,12 @@ class _Check(Form):
 
     def __init__(self, test: Test, entry_name: str) -> None:
         self._entry_name = entry_name
-        self._source = test.code
-        self._tree, self._check = self._parse()
+        self._tree, self.nodes = _parsed(test.code)
+        checks = [node for node in self._tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"]
+        if not checks:
+            raise ValueError("it does not define check(candidate) at its top level")
+        self._check = checks[-1]
+        self._check.name = CHECK_NAME
         lines = test.code.splitlines()
         self.labels = [
             _one_line("\n".join(lines[statement.lineno - 1 : statement.end_lineno]))
@@ -154,54 +167,61 @@ class _Check(Form):
         ]
         parameters = self._check.args.posonlyargs + self._check.args.args
         whole = not self.labels or self._check.decorator_list or len(parameters) != 1
-        leaves = any(isinstance(node, _LEAVES_CHECK) for s in self._check.body for node in _walk_scope(s))
+        leaves = _LEAVING_WORDS.search(test.code) and any(
+            isinstance(node, _LEAVES_CHECK) for s in self._check.body for node in _walk_scope(s)
+        )
         self._stepwise = not (whole or leaves)
         self._parameter = parameters[0].arg if len(parameters) == 1 else ""
         if not self._stepwise:
             self.labels = ["check"]
-        self.trees = [self._tree]
-        compiled(self._parse()[0])
-
-    def _parse(self) -> tuple[ast.Module, ast.FunctionDef]:
-        tree = ast.parse(self._source)
-        checks = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"]
-        if not checks:
-            raise ValueError("it does not define check(candidate) at its top level")
-        checks[-1].name = CHECK_NAME
-        return tree, checks[-1]
 
     def call_ahead(self, calls: CalledAhead) -> bool:
         names = {self._parameter, self._entry_name} - {""}
-        return self._stepwise and _replace_calls(self._tree, self._check.body, names, calls)
+        ahead = _replace_calls(self.nodes, self._check.body, names, calls) if self._stepwise else set()
+        self.is_plain = is_plain(self.nodes, CHECK_NAME, ahead)
+        return bool(ahead)
 
     def step(self) -> tuple[Any, ...]:
         if not self._stepwise:
             return ("check", compiled(self._tree), 1, False)
         name = self._parameter
-        uses = (node for s in self._check.body for node in _walk_scope(s) if isinstance(node, ast.Name))
-        reassigned = any(node.id == name and not isinstance(node.ctx, ast.Load) for node in uses)
+        stored = {n.id for n in self.nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
         plain = self._check.body
-        self._check.body = [_as_step(s, "" if reassigned else name) if _is_result(s) else s for s in plain]
+        self._check.body = [_as_step(s, "" if name in stored else name) if _is_result(s) else s for s in plain]
         try:
             return ("check", compiled(self._tree), len(self.labels), True)
         finally:
             self._check.body = plain
 
 
-def _replace_calls(tree: ast.AST, body: list[ast.stmt], names: set[str], calls: CalledAhead) -> bool:
-    """Replace each call of one of `names` in `body` by the reading of its result; False if they are used otherwise."""
+def _parsed(source: str) -> tuple[ast.Module, list[ast.AST]]:
+    """The tree and its nodes, with constants put together: `f("ab" + "c")` is a call with a literal."""
+    tree = ast.parse(source)
+    nodes = nodes_of(tree)
+    if any(isinstance(node, ast.BinOp) for node in nodes):
+        fold(tree)
+        nodes = nodes_of(tree)
+    return tree, nodes
+
+
+def _replace_calls(nodes: list[ast.AST], body: list[ast.stmt], names: set[str], calls: CalledAhead) -> set[ast.AST]:
+    """Replace each call of one of `names` in `body` by the reading of its result.
+
+    Returns the names that do so, which stand in the old names' places; none where `names` are used otherwise too.
+    """
     found = list(_straight_calls(body, names))
-    uses = sum(isinstance(node, ast.Name) and node.id in names for node in ast.walk(tree))
+    uses = sum(isinstance(node, ast.Name) and node.id in names for node in nodes)
     if not found or uses != len(found):
-        return False
+        return set()
     try:
         numbers = [calls.add([ast.literal_eval(a) for a in call.args], _literal_keywords(call)) for call in found]
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, Refused):
-        return False
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return set()
     for call, number in zip(found, numbers, strict=True):
-        call.func = ast.copy_location(ast.Name(RESULT_NAME, ast.Load()), call.func)
+        assert isinstance(call.func, ast.Name)
+        call.func.id = RESULT_NAME
         call.args, call.keywords = [ast.copy_location(ast.Constant(number), call)], []
-    return True
+    return {call.func for call in found}
 
 
 def _literal_keywords(call: ast.Call) -> dict[str, Any]:
@@ -268,14 +288,16 @@ def _as_step(statement: ast.stmt, candidate: str) -> ast.Try:
     What is sent back is the entry point evaluated anew: each result of `Solution().f` has its own object.
     """
 
-    def resume(value: ast.expr) -> ast.stmt:
-        result = ast.Yield(value=value)
-        return ast.Assign([ast.Name(candidate, ast.Store())], result) if candidate else ast.Expr(result)
+    place: Any = {"lineno": statement.lineno, "col_offset": statement.col_offset}
 
-    handler = ast.ExceptHandler(
-        type=ast.Name("BaseException", ast.Load()), name=_CAUGHT, body=[resume(ast.Name(_CAUGHT, ast.Load()))]
-    )
-    return ast.Try(body=[statement], handlers=[handler], orelse=[resume(ast.Constant(None))], finalbody=[])
+    def resume(value: ast.expr) -> ast.stmt:
+        result = ast.Yield(value, **place)
+        target = ast.Name(candidate, ast.Store(), **place)
+        return ast.Assign([target], result, **place) if candidate else ast.Expr(result, **place)
+
+    kind, caught = (ast.Name(name, ast.Load(), **place) for name in ("BaseException", _CAUGHT))
+    handler = ast.ExceptHandler(kind, _CAUGHT, [resume(caught)], **place)
+    return ast.Try([statement], [handler], [resume(ast.Constant(None, **place))], [], **place)
 
 
 def _one_line(source: str) -> str:

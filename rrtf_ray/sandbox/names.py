@@ -7,6 +7,8 @@ import builtins
 from collections.abc import Iterable, Iterator
 from types import CodeType
 
+from rrtf_ray.sandbox.trees import nodes_of
+
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _BUILTINS = frozenset(dir(builtins)) | {"__name__"}
 
@@ -23,7 +25,7 @@ class Helpers:
         body = [_optional(s) for s in body if not _is_stub(s)]
         self.code: CodeType = compile(ast.Module(body, []), "<prompt>", "exec", dont_inherit=True)
         statements = [*_parsed(setup), *body]
-        self.names = {name for statement in statements for name in bound_names(statement)}
+        self.names = {name for statement in statements for name in bound_names(nodes_of(statement))}
         self.classes = [s.name for s in statements if isinstance(s, ast.ClassDef)]
 
 
@@ -51,9 +53,9 @@ def _is_stub(statement: ast.stmt) -> bool:
     return is_future or isinstance(statement, ast.Expr)
 
 
-def bound_names(tree: ast.AST) -> Iterator[str]:
-    """Every name that the tree binds, in any scope."""
-    for node in ast.walk(tree):
+def bound_names(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Every name that one of the nodes binds, in any scope."""
+    for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
             yield node.id
         elif isinstance(node, _DEFINITIONS):
@@ -66,10 +68,9 @@ def bound_names(tree: ast.AST) -> Iterator[str]:
             yield node.name
 
 
-def unresolved_names(trees: Iterable[ast.AST], bound: set[str]) -> set[str]:
-    """The names that the tests use but neither they nor `bound` nor the builtins define."""
-    found: set[str] = set()
-    for tree in trees:
-        used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-        found |= used - set(bound_names(tree))
-    return found - bound - _BUILTINS
+def unresolved_names(nodes: Iterable[ast.AST], bound: set[str]) -> set[str]:
+    """The names that a test of these nodes uses but neither it nor `bound` nor the builtins define."""
+    nodes = list(nodes)
+    used = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    found = used - bound - _BUILTINS
+    return found - set(bound_names(nodes)) if found else found

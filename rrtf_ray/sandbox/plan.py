@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from types import CodeType
+from typing import Any
 
 from rrtf_ray.errors import DataError
 from rrtf_ray.records import ProblemKind, Test, TestKind
@@ -20,34 +22,112 @@ _PARSE_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 _MAX_RESULTS = 20_000
 
 
-@dataclass(frozen=True, slots=True)
 class Plan:
     """How to run the tests of one call.
 
-    program_job: marshalled, for the programs' zygote: what a program's process has to do; nothing that is expected.
-    judge_job: marshalled, for the process of the tests.
-    inside_job: as both, for tests that need the program's own interpreter.
     labels: one per result, for `detail`: the statement or the test in short.
-    ahead: all calls are known before, so that the tests need not be there while the program runs.
-    stdin, expected: of the STDIO tests, in order; nobody but the supervisor gets the second.
-    checkers: whether a STDIO test has a checker of its own.
     digest: of the tests and all else that this was made of; equal plans have equal ones in every process.
     """
 
-    program_job: bytes
-    judge_job: bytes
-    inside_job: bytes
     labels: tuple[str, ...]
-    ahead: bool = False
-    stdin: tuple[bytes, ...] = ()
-    expected: tuple[str, ...] = ()
-    checkers: tuple[bool, ...] = ()
-    digest: bytes = b""
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two sides of a program and its tests in different processes.
+
+    program_job: marshalled, for the programs' zygote: what a program's process has to do; nothing that is expected.
+    judge: for the tests; judge_job: the same marshalled, for a process of theirs.
+    plain: the tests only compare what the program gave with literals, which the supervisor can do itself.
+    """
+
+    program_job: bytes
+    judge: dict[str, Any]
+    plain: bool = False
+
+    @cached_property
+    def judge_job(self) -> bytes:
+        return wire.dumps(self.judge)
+
+
+class StdioPlan(Plan):
+    """stdin, expected: of the tests, in order; nobody but the supervisor gets the second.
+
+    program_job: as of a Pair. judge_job: the checkers; has_checker: which tests have one.
+    """
+
+    def __init__(self, tests: Sequence[Test], setup: str) -> None:
+        checkers = [_checker(number, test) for number, test in enumerate(tests, 1)]
+        self.labels = ("standard output",) * len(tests)
+        self.program_job = wire.dumps({"setup": _part(setup, "setup", "exec")})
+        self.judge_job = wire.dumps({"checkers": checkers})
+        self.stdin = tuple(t.code.encode(errors="surrogatepass") for t in tests)
+        self.expected = tuple(t.expected for t in tests)
+        self.has_checker = tuple(checker is not None for checker in checkers)
+
+
+class FunctionPlan(Plan):
+    """ahead: both sides where all calls are known before the tests run, else None."""
+
+    def __init__(self, tests: Sequence[Test], entry_point: str, setup: str, fail_fast: bool, prompt: str) -> None:
+        entry_point = entry_point.strip()
+        self._tests = tests
+        self._entry_name = entry_point if entry_point.isidentifier() else ""
+        self._entry_code = _part(entry_point, "entry_point", "eval")
+        self._helpers = Helpers(prompt, setup, entry_point)
+        self._common = {"setup": _part(setup, "setup", "exec"), "fail_fast": fail_fast}
+        forms = self._forms()
+        self.labels = tuple(label for form in forms for label in form.labels)
+        if len(self.labels) > _MAX_RESULTS:
+            raise DataError(f"{len(self.labels)} results are more than {_MAX_RESULTS}; split the tests")
+        bound = self._helpers.names | {self._entry_name}
+        self._wanted = sorted({name for form in forms for name in unresolved_names(form.nodes, bound)})
+        calls = CalledAhead()
+        is_ahead = not self._wanted and all(form.call_ahead(calls) for form in forms)
+        self.ahead = self._pair(_steps(forms), calls, all(form.is_plain for form in forms)) if is_ahead else None
+        if self.ahead is None:
+            _ = self.talking  # a test that does not compile is found now
+
+    def _forms(self) -> list[Form]:
+        return [_form(number, test, self._entry_name) for number, test in enumerate(self._tests, 1)]
+
+    @cached_property
+    def _plain_steps(self) -> list[tuple[Any, ...]]:
+        return _steps(self._forms())
+
+    @cached_property
+    def talking(self) -> Pair:
+        """Both sides, where the tests call the program while they run."""
+        return self._pair(self._plain_steps, None, False)
+
+    @cached_property
+    def inside_job(self) -> bytes:
+        """Marshalled: as both sides, for tests that need the program's own interpreter."""
+        return wire.dumps({**self._common, "entry_point": self._entry_code, "tests": self._plain_steps})
+
+    def _pair(self, steps: list[tuple[Any, ...]], calls: CalledAhead | None, plain: bool) -> Pair:
+        judge = {
+            **self._common,
+            "helpers": self._helpers.code,
+            "classes": self._helpers.classes,
+            "entry_name": self._entry_name,
+            "tests": steps,
+            "num_ahead": len(calls.arguments) if calls else 0,
+        }
+        program = {
+            "setup": self._common["setup"],
+            "entry_point": self._entry_code,
+            "names": self._wanted,
+            "classes": self._helpers.classes,
+            "calls": calls.arguments if calls else [],
+        }
+        return Pair(wire.dumps(program), judge, plain)
 
 
 def make_plan(
     tests: Sequence[Test], kind: ProblemKind, entry_point: str, setup: str, fail_fast: bool, prompt: str = ""
-) -> Plan:
+) -> StdioPlan | FunctionPlan:
     """DataError, with the test's number, for a test that cannot be read."""
     if not tests:
         raise DataError("there are no tests to run; give at least one, or do not run the program")
@@ -58,71 +138,33 @@ def make_plan(
                 f"test {number} is of kind {test.kind.value!r} in a problem of kind {kind.value!r}; "
                 f"{'give tests of kind stdio' if stdio else 'give tests of kind check, assert, value or unittest'}"
             )
-    setup_code = _part(setup, "setup", "exec")
+    plan = StdioPlan(tests, setup) if stdio else FunctionPlan(tests, entry_point, setup, fail_fast, prompt)
     made_of = repr((tuple(tests), kind, entry_point, setup, fail_fast, prompt)).encode("utf-8", "surrogatepass")
-    if stdio:
-        plan = _stdio_plan(tests, setup_code)
-    else:
-        plan = _function_plan(tests, entry_point, setup, setup_code, fail_fast, prompt)
-    return replace(plan, digest=hashlib.sha256(made_of).digest())
-
-
-def _function_plan(
-    tests: Sequence[Test], entry_point: str, setup: str, setup_code: CodeType, fail_fast: bool, prompt: str
-) -> Plan:
-    entry_point = entry_point.strip()
-    entry_code = _part(entry_point, "entry_point", "eval")
-    entry_name = entry_point if entry_point.isidentifier() else ""
-    helpers = Helpers(prompt, setup, entry_point)
-    forms = [_form(number, test, entry_name) for number, test in enumerate(tests, 1)]
-    labels = tuple(label for form in forms for label in form.labels)
-    if len(labels) > _MAX_RESULTS:
-        raise DataError(f"{len(labels)} results are more than {_MAX_RESULTS}; split the tests")
-    bound = helpers.names | {entry_name}
-    wanted = sorted({name for form in forms for name in unresolved_names(form.trees, bound)})
-    common = {"setup": setup_code, "fail_fast": fail_fast}
-    inside = {**common, "entry_point": entry_code, "tests": [form.step() for form in forms]}
-    calls = CalledAhead()
-    ahead = not wanted and all(form.call_ahead(calls) for form in forms)
-    judge = {
-        **common,
-        "helpers": helpers.code,
-        "classes": helpers.classes,
-        "entry_name": entry_name,
-        "tests": [form.step() for form in forms] if ahead else inside["tests"],
-        "num_ahead": len(calls.texts) if ahead else 0,
-    }
-    program = {
-        "setup": setup_code,
-        "entry_point": entry_code,
-        "names": wanted,
-        "classes": helpers.classes,
-        "calls": calls.texts if ahead else [],
-        "serves": not ahead,
-    }
-    return Plan(wire.dumps(program), wire.dumps(judge), wire.dumps(inside), labels, ahead)
-
-
-def _stdio_plan(tests: Sequence[Test], setup: CodeType) -> Plan:
-    checkers = [_checker(number, test) for number, test in enumerate(tests, 1)]
-    job = wire.dumps({"setup": setup})
-    return Plan(
-        program_job=job,
-        judge_job=wire.dumps({"checkers": checkers}),
-        inside_job=job,
-        labels=("standard output",) * len(tests),
-        stdin=tuple(t.code.encode(errors="surrogatepass") for t in tests),
-        expected=tuple(t.expected for t in tests),
-        checkers=tuple(checker is not None for checker in checkers),
-    )
+    plan.digest = hashlib.sha256(made_of).digest()
+    return plan
 
 
 def _form(number: int, test: Test, entry_name: str) -> Form:
     try:
-        return read_form(test, entry_name)
+        form = read_form(test, entry_name)
+        form.number = number
+        return form
     except _PARSE_ERRORS as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise DataError(f"test {number} ({test.kind.value}) cannot be read: {reason}") from error
+        raise _unreadable(number, test.kind, error) from error
+
+
+def _steps(forms: Sequence[Form]) -> list[tuple[Any, ...]]:
+    steps = []
+    for form in forms:
+        try:
+            steps.append(form.step())
+        except _PARSE_ERRORS as error:
+            raise _unreadable(form.number, form.kind, error) from error
+    return steps
+
+
+def _unreadable(number: int, kind: TestKind, error: BaseException) -> DataError:
+    return DataError(f"test {number} ({kind.value}) cannot be read: {type(error).__name__}: {error}")
 
 
 def _checker(number: int, test: Test) -> CodeType | None:

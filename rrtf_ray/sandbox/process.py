@@ -15,12 +15,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import IO, Any
 
 from rrtf_ray.errors import SandboxError
 from rrtf_ray.sandbox import wire
+from rrtf_ray.sandbox.inside.channel import MAX_RECEIVED
 from rrtf_ray.sandbox.judge import MachineryFault, Report
 from rrtf_ray.sandbox.limits import Limits
 
@@ -28,7 +31,8 @@ _START_S = 60.0
 _GRACE_S = 20.0
 """Beyond the candidate's own limit, for a busy machine; then the zygote itself is at fault."""
 _HEAD_START_S = 0.02
-"""A program whose calls are known gets so much time by itself; most have ended by then."""
+"""A program whose tests are over has so much time to end by itself; most do."""
+_MAX_WAITING = 8
 _TESTS_FACTOR = 2.0
 """Processor time for the tests' own work on a program's results, in units of the program's limit."""
 
@@ -91,7 +95,7 @@ class Zygote:
         try:
             deadline = time.monotonic() + _START_S
             wire.send_request(self.control, start, deadline)
-            reply, _ = wire.receive_reply(self.control, 0, deadline)
+            reply = wire.receive_reply(self.control, deadline)
         except (OSError, EOFError) as error:
             cause = self.last_words() or str(error)
             self.close()
@@ -105,14 +109,24 @@ class Zygote:
         except (OSError, ValueError) as error:
             raise self.fault(error) from error
 
-    def receive(self, num_blobs: int, deadline: float) -> tuple[dict[str, Any], list[bytes]]:
+    def receive(self, deadline: float) -> dict[str, Any]:
         try:
-            reply, blobs = wire.receive_reply(self.control, num_blobs, deadline)
+            reply = wire.receive_reply(self.control, deadline)
         except (OSError, EOFError, ValueError) as error:
             raise self.fault(error) from error
         if "error" in reply:
             raise MachineryFault(f"a process could not be made: {reply['error']}")
-        return reply, blobs
+        return reply
+
+    def receive_report(self, deadline: float) -> tuple[int, str, float, float, float, int]:
+        """What became of a program: the first fields of a Report."""
+        try:
+            report = wire.receive_report(self.control, deadline)
+        except (OSError, EOFError, ValueError) as error:
+            raise self.fault(error) from error
+        if isinstance(report, str):
+            raise MachineryFault(f"a process could not be made: {report}")
+        return report
 
     def fault(self, error: Exception) -> MachineryFault:
         return MachineryFault(f"the sandbox's process failed: {self.last_words() or error}")
@@ -142,80 +156,80 @@ class Zygote:
             self._process.stderr.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a program that nobody talks to.
+
+    mode: `ahead`, `inside` or `script`. given: what its process reads from its file. stdin: of a script.
+    """
+
+    mode: str
+    given: bytes
+    stdin: bytes = b""
+
+
 class Programs:
     """Runs programs, one at a time, each in a process of its own; their tests run in `Tests`."""
 
     def __init__(self, setting: Setting) -> None:
         self._zygote = Zygote(setting)
         self._job: bytes | None = None
+        self._max_output = (setting.limits.output_kb << 10) + 1
         self.causes = self._zygote.causes
         self._kills_itself = bool(self.causes.get("seccomp"))
 
     def run_alone(
-        self, mode: str, job: bytes, program: str, stdin: bytes | None, wall_s: float, cpu_s: float
-    ) -> tuple[Report, str]:
-        """A program that writes its own records: what became of it, and the nonce that they must carry.
+        self, job: bytes, runs: Iterable[Run], wall_s: float, cpu_s: float
+    ) -> Generator[tuple[Report, int], None, None]:
+        """What became of each, in order, and the file that it wrote to, which is closed at the next one.
 
-        mode: `script`, or `inside` for one with its tests in its own interpreter.
+        Some requests are on their way while a program runs, so that the zygote need not wait for the next.
         """
-        nonce = secrets.token_hex(8)
-        theirs, ours = socket.socketpair()
-        with ours:
-            with theirs:
-                deadline = self._begin(mode, job, theirs, stdin, wall_s, cpu_s)
-            self._hand_over(ours, wire.dumps({"program": program, "nonce": nonce}), deadline)
-            report, output = self._end(deadline)
-            return self._report(report, _drain(ours), output), nonce
+        waiting: deque[list[int]] = deque()
+        left = iter(runs)
+        try:
+            while True:
+                for run in islice(left, _MAX_WAITING - len(waiting)):
+                    waiting.append([_memory_file(run.given)])
+                    if run.mode == "script":
+                        waiting[-1] += [_memory_file(run.stdin), _memory_file(b"")]
+                    self._begin(run.mode, job, waiting[-1], wall_s, cpu_s)
+                if not waiting:
+                    return
+                end = self._zygote.receive_report(time.monotonic() + wall_s + _GRACE_S)
+                file, *standard = waiting[0]
+                output = os.pread(standard[1], self._max_output, 0) if standard else b""
+                yield Report(*end, _content(file), output, self._kills_itself), file
+                _close(waiting.popleft())
+        finally:
+            for files in waiting:
+                _close(files)
 
-    def run_with(
-        self, tests: Tests, ahead: bool, job: bytes, program: str, wall_s: float, cpu_s: float
-    ) -> tuple[Report, str]:
-        """A program whose tests run in `tests`; ahead: it needs them only when it has ended."""
+    def run_with(self, tests: Tests, job: bytes, program: bytes, wall_s: float, cpu_s: float) -> tuple[Report, str]:
+        """A program whose tests run in `tests` and talk to it. What became of it, and its records' nonce."""
         nonce = secrets.token_hex(8)
         theirs, ours = socket.socketpair()
+        deadline = time.monotonic() + wall_s + _GRACE_S
+        file = _memory_file(program)
         with ours:
             with theirs:
-                deadline = self._begin("outside", job, theirs, None, wall_s, cpu_s)
-            self._hand_over(ours, program.encode("utf-8", "surrogatepass"), deadline)
-            ended = ahead and _readable(_HEAD_START_S, self._zygote.control)
+                try:
+                    self._begin("outside", job, [file, theirs.fileno()], wall_s, cpu_s)
+                finally:
+                    os.close(file)
             tests.ask(nonce, ours.fileno(), _TESTS_FACTOR * cpu_s + 1)
-        finished = not ended and tests.control in _readable_of(deadline, self._zygote.control, tests.control)
+        finished = tests.control in _readable_of(deadline, self._zygote.control, tests.control)
         if finished and not _readable(_HEAD_START_S, self._zygote.control):
             self._zygote.send({"stop": True}, deadline)  # whatever it still does, nobody waits for it
-        report, output = self._end(deadline)
-        return self._report(report, tests.answer(deadline), output), nonce
+        end = self._zygote.receive_report(deadline)
+        return Report(*end, tests.answer(deadline), b"", self._kills_itself), nonce
 
-    def _begin(
-        self, mode: str, job: bytes, channel: socket.socket, stdin: bytes | None, wall_s: float, cpu_s: float
-    ) -> float:
-        deadline = time.monotonic() + wall_s + _GRACE_S
+    def _begin(self, mode: str, job: bytes, fds: Sequence[int], wall_s: float, cpu_s: float) -> None:
+        deadline = time.monotonic() + _GRACE_S
         if job is not self._job:
             self._zygote.send({"job": job}, deadline)
             self._job = job
-        request = {"mode": mode, "stdin": stdin, "wall_s": wall_s, "cpu_s": cpu_s}
-        self._zygote.send(request, deadline, [channel.fileno()])
-        return deadline
-
-    def _hand_over(self, channel: socket.socket, payload: bytes, deadline: float) -> None:
-        """Give the program to its process. One that is larger than the socket waits for its reader."""
-        data = memoryview(len(payload).to_bytes(4, "big") + payload)
-        channel.setblocking(False)
-        while data:
-            try:
-                data = data[channel.send(data) :]
-            except BlockingIOError:
-                if self._zygote.control in _readable_of(deadline, self._zygote.control, writes=channel):
-                    return  # its process has ended; the report says how
-            except OSError:
-                return
-        channel.setblocking(True)
-
-    def _end(self, deadline: float) -> tuple[dict[str, Any], bytes]:
-        report, (output,) = self._zygote.receive(1, deadline)
-        return report, output
-
-    def _report(self, report: dict[str, Any], message: bytes, output: bytes) -> Report:
-        return Report(message=message, output=output, kills_itself=self._kills_itself, **report)
+        self._zygote.send({"mode": mode, "wall_s": wall_s, "cpu_s": cpu_s}, deadline, fds)
 
     def close(self) -> None:
         self._zygote.close()
@@ -241,9 +255,16 @@ class Tests:
         deadline = time.monotonic() + _GRACE_S
         with theirs:
             self._zygote.send({}, deadline, [theirs.fileno()])
-            self._zygote.receive(0, deadline)
+            self._zygote.receive(deadline)
         self.control, self._job = ours, job
         self._request({"plan": job}, deadline)
+
+    def read(self, file: int, cpu_s: float, deadline: float) -> tuple[bytes, str]:
+        """The records of the tests with what a program has written to `file`, and their nonce."""
+        nonce = secrets.token_hex(8)
+        os.lseek(file, 0, os.SEEK_SET)
+        self.ask(nonce, file, _TESTS_FACTOR * cpu_s + 1)
+        return self.answer(deadline), nonce
 
     def ask(self, nonce: str, channel: int, cpu_s: float) -> None:
         """Have the tests run with the program at the other end of `channel`."""
@@ -271,8 +292,7 @@ class Tests:
         """The records. Where it spent its processor time on this program's results, a record that says so."""
         assert self.control is not None
         try:
-            _, (message,) = wire.receive_reply(self.control, 1, deadline + _GRACE_S)
-            return message
+            return wire.receive_frame(self.control, deadline + _GRACE_S)
         except EOFError as error:
             status = self._end_process(wait=True)
             if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF:
@@ -291,7 +311,7 @@ class Tests:
         self.control = None
         deadline = time.monotonic() + _GRACE_S
         self._zygote.send({"end": wait}, deadline)
-        status: int = self._zygote.receive(0, deadline)[0]["status"]
+        status: int = self._zygote.receive(deadline)["status"]
         return status
 
     def close(self) -> None:
@@ -312,25 +332,34 @@ def _readable(seconds: float, sock: socket.socket) -> bool:
     return bool(poller.poll(seconds * 1000))
 
 
-def _readable_of(deadline: float, *socks: socket.socket | None, writes: socket.socket | None = None) -> list[Any]:
-    """The sockets that have something to read (or, `writes`, room to write); raises MachineryFault at the deadline."""
+def _readable_of(deadline: float, *socks: socket.socket | None) -> list[Any]:
+    """The sockets that have something to read; raises MachineryFault at the deadline."""
     poller = select.poll()
     known = {sock.fileno(): sock for sock in socks if sock is not None}
     for fd in known:
         poller.register(fd, select.POLLIN)
-    if writes is not None:
-        poller.register(writes, select.POLLOUT)
     events = poller.poll(max(0.0, deadline - time.monotonic()) * 1000)
     if not events:
         raise MachineryFault("the sandbox's process gave no answer in time")
-    return [known[fd] for fd, _ in events if fd in known]
+    return [known[fd] for fd, _ in events]
 
 
-def _drain(channel: socket.socket) -> bytes:
-    """What lies in the channel."""
-    channel.setblocking(False)
-    parts = []
-    with contextlib.suppress(OSError):
-        while part := channel.recv(1 << 20):
-            parts.append(part)
-    return b"".join(parts)
+def _memory_file(content: bytes) -> int:
+    """A file without a name that holds `content`, to be read from its beginning."""
+    fd = os.memfd_create("rrtf", os.MFD_CLOEXEC)
+    if content:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(fd, left) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _content(file: int) -> bytes:
+    size = os.fstat(file).st_size
+    return os.pread(file, min(size, MAX_RECEIVED), 0) if size else b""
+
+
+def _close(fds: Iterable[int]) -> None:
+    for fd in fds:
+        os.close(fd)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 import math
+import secrets
 import sysconfig
 import threading
-from collections.abc import Collection, Sequence
+import time
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from rrtf_ray.errors import InputError, SandboxError
 from rrtf_ray.records import Outcome, ProblemKind, Test, TestStatus, Verdict
-from rrtf_ray.sandbox import judge
+from rrtf_ray.sandbox import judge, plain, wire
 from rrtf_ray.sandbox.cache import VerdictCache
+from rrtf_ray.sandbox.inside.channel import STAYS
 from rrtf_ray.sandbox.judge import MachineryFault, Report
 from rrtf_ray.sandbox.limits import Limits
-from rrtf_ray.sandbox.plan import Plan, make_plan
-from rrtf_ray.sandbox.process import Programs, Setting, Tests, TestsStopped
+from rrtf_ray.sandbox.plan import FunctionPlan, StdioPlan, make_plan
+from rrtf_ray.sandbox.process import Programs, Run, Setting, Tests, TestsStopped
 from rrtf_ray.sandbox.protection import missing_layers, missing_protections
 
 _log = logging.getLogger("rrtf_ray.sandbox")
@@ -31,18 +36,26 @@ _LEAST_CPU_S = 0.5
 _MAX_REFERENCES = 1024
 
 
-class _Again(Exception):
-    """The program used up a limit that a busy machine may have made too short."""
+Mode = Literal["ahead", "talking", "inside", "script"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """How the programs of one call are run. inside: with the tests in their own interpreter."""
+    """How the programs of one call are run.
 
-    plan: Plan
+    mode: `ahead`, its calls are made before its tests run; `talking`, its tests call it; `inside`, the tests are in
+    its own interpreter; `script`, it reads and writes text. alone: again, with more time by the clock.
+    """
+
+    plan: StdioPlan | FunctionPlan
     cpu_s: float
     fail_fast: bool
-    inside: bool = False
+    mode: Mode
+    alone: bool = False
+
+
+_Result = Verdict | _Job
+"""A verdict, or how the program must be run again."""
 
 
 class Sandbox:
@@ -71,7 +84,7 @@ class Sandbox:
         paths = sorted({sysconfig.get_path(name) for name in ("purelib", "platlib")}) if preload else []
         self._setting = Setting(self.limits, tuple(without), tuple(preload), tuple(paths))
         self._cache = cache
-        self._references: dict[bytes, tuple[float, bool]] = {}
+        self._references: dict[bytes, tuple[float, Mode]] = {}
         self._lock = threading.RLock()
         self._closed = False
         self._programs: Programs | None = None
@@ -113,28 +126,26 @@ class Sandbox:
         Raises DataError for tests that cannot be read.
         """
         plan = make_plan(tests, kind, entry_point, setup, fail_fast, prompt)
-        job = _Job(plan, self.limits.cpu_s, fail_fast)
-        not_run = (TestStatus.NOT_RUN,) * len(plan.labels)
+        mode: Mode = "script" if isinstance(plan, StdioPlan) else "ahead" if plan.ahead else "talking"
+        job = _Job(plan, self.limits.cpu_s, fail_fast, mode)
         verdicts: dict[str, Verdict] = {}
-        again: list[str] = []
         with self._lock:
             self._start()
             if reference:
                 job = self._suited(job, reference, calibrate)
             for program in dict.fromkeys(programs):
-                if not program.strip().strip("\ufeff"):
-                    verdicts[program] = Verdict(Outcome.NO_CODE, not_run, 0.0, "the program is empty")
-                    continue
-                if (known := self._remembered(job, program)) is not None:
+                if (known := self._known(job, program)) is not None:
                     verdicts[program] = known
-                    continue
-                try:
-                    verdicts[program] = self._verdict(job, program)
-                except _Again:
-                    again.append(program)
-            # Alone and with more time: the machine's load is not the program's fault.
-            for program in again:
-                verdicts[program] = self._verdict(job, program, alone=True)
+            waiting = [(job, [program for program in dict.fromkeys(programs) if program not in verdicts])]
+            while waiting:
+                way, group = waiting.pop()
+                again: dict[_Job, list[str]] = {}
+                for program, (result, _) in self._run(way, group):
+                    if isinstance(result, _Job):
+                        again.setdefault(result, []).append(program)
+                    else:
+                        verdicts[program] = self._noted(job, program, result)
+                waiting += again.items()
         return [verdicts[program] for program in programs]
 
     def _suited(self, job: _Job, reference: str, calibrate: bool) -> _Job:
@@ -142,7 +153,7 @@ class Sandbox:
         key = VerdictCache.reference_key(job.plan, reference, self._setting)
         known = self._references.get(key) or (self._cache.reference(key) if self._cache is not None else None)
         if known is None:
-            known = self._run_reference(job, reference)
+            known = self._run_reference(replace(job, alone=True), reference)
             if known is None:
                 return job
             if self._cache is not None:
@@ -150,85 +161,140 @@ class Sandbox:
         if len(self._references) >= _MAX_REFERENCES:
             self._references.clear()
         self._references[key] = known
-        used_s, inside = known
+        used_s, mode = known
         cpu_s = min(job.cpu_s, max(_LEAST_CPU_S, _REFERENCE_FACTOR * used_s)) if calibrate else job.cpu_s
-        return replace(job, cpu_s=cpu_s, inside=inside)
+        return replace(job, cpu_s=cpu_s, mode=mode)
 
-    def _run_reference(self, job: _Job, reference: str) -> tuple[float, bool] | None:
-        """Its seconds of processor time (without end if it does not pass), and whether its tests must be inside."""
-        for inside in (False,) if job.plan.stdin else (False, True):
-            verdict, used_s = self._run_one(replace(job, inside=inside), reference, alone=True)
-            if verdict.outcome is Outcome.PASSED:
-                return used_s, inside
-            if verdict.outcome is Outcome.SANDBOX_ERROR:
+    def _run_reference(self, job: _Job, reference: str) -> tuple[float, Mode] | None:
+        """Its seconds of processor time (without end if it does not pass) and the mode that it needs."""
+        way = job
+        while True:
+            ((_, (result, used_s)),) = self._run(way, [reference])
+            if isinstance(result, _Job):
+                way = result
+            elif result.outcome is Outcome.PASSED:
+                return used_s, way.mode
+            elif result.outcome is Outcome.SANDBOX_ERROR:
                 return None
-        return math.inf, False
+            elif way.mode in ("inside", "script"):
+                return math.inf, job.mode
+            else:
+                way = replace(job, mode="inside")
 
-    def _verdict(self, job: _Job, program: str, alone: bool = False) -> Verdict:
-        verdict, _ = self._run_one(job, program, alone)
-        if job.inside or self._missing:
-            verdict = replace(verdict, inside=job.inside, unprotected=self._missing)
+    def _known(self, job: _Job, program: str) -> Verdict | None:
+        """The verdict, where there is nothing to run."""
+        if not program.strip().strip("\ufeff"):
+            not_run = (TestStatus.NOT_RUN,) * len(job.plan.labels)
+            return Verdict(Outcome.NO_CODE, not_run, 0.0, "the program is empty")
+        return self._cache.get(self._key(job, program)) if self._cache is not None else None
+
+    def _noted(self, job: _Job, program: str, verdict: Verdict) -> Verdict:
+        inside = job.mode == "inside"
+        if inside or self._missing:
+            verdict = replace(verdict, inside=inside, unprotected=self._missing)
         if self._cache is not None and verdict.outcome is not Outcome.SANDBOX_ERROR:
             self._cache.add(self._key(job, program), verdict)
         return verdict
 
-    def _remembered(self, job: _Job, program: str) -> Verdict | None:
-        return self._cache.get(self._key(job, program)) if self._cache is not None else None
-
     def _key(self, job: _Job, program: str) -> bytes:
-        return VerdictCache.key(job.plan, program, self._setting, job.cpu_s, job.inside)
+        return VerdictCache.key(job.plan, program, self._setting, job.cpu_s, job.mode == "inside")
 
-    def _run_one(self, job: _Job, program: str, alone: bool) -> tuple[Verdict, float]:
-        """The verdict and the seconds of processor time.
+    def _run(self, job: _Job, programs: Sequence[str]) -> Iterator[tuple[str, tuple[_Result, float]]]:
+        """Each program with its result and its seconds of processor time.
 
         A fault of the machinery is met with new processes, once; the second time it is the verdict.
         """
+        left = deque(programs)
         cause = ""
-        for _ in range(2):
+        while left:
             try:
-                programs = self._start()
-                if job.plan.stdin:
-                    return self._run_script(programs, job, program, alone)
-                return self._run_function(programs, job, program, alone)
+                for result in self._results(job, left):
+                    yield left.popleft(), result
+                    cause = ""
             except (MachineryFault, SandboxError) as error:
-                cause = str(error)
-                _log.warning("the sandbox's processes are replaced: %s", cause)
                 self._stop()
-            except _Again:
-                raise
+                if not cause:
+                    cause = str(error)
+                    _log.warning("the sandbox's processes are replaced: %s", cause)
+                    continue
+                not_run = (TestStatus.NOT_RUN,) * len(job.plan.labels)
+                yield left.popleft(), (Verdict(Outcome.SANDBOX_ERROR, not_run, 0.0, cause[: judge.MAX_DETAIL]), 0.0)
+                cause = ""
             except BaseException:  # an interrupt between question and answer leaves an answer too many
                 self._stop()
                 raise
-        not_run = (TestStatus.NOT_RUN,) * len(job.plan.labels)
-        return Verdict(Outcome.SANDBOX_ERROR, not_run, 0.0, cause[: judge.MAX_DETAIL]), 0.0
 
-    def _run_function(self, programs: Programs, job: _Job, program: str, alone: bool) -> tuple[Verdict, float]:
-        plan, num = job.plan, len(job.plan.labels)
-        wall_s = self._wall_s(alone)
+    def _results(self, job: _Job, programs: Iterable[str]) -> Iterator[tuple[_Result, float]]:
+        processes = self._start()
+        sources = [program.encode("utf-8", "surrogatepass") for program in programs]
+        if isinstance(job.plan, StdioPlan):
+            yield from (self._run_script(processes, job, job.plan, program) for program in tuple(programs))
+        elif job.mode == "inside":
+            yield from (self._run_inside(processes, job, job.plan, program) for program in tuple(programs))
+        elif job.mode == "talking":
+            yield from (self._run_talking(processes, job, job.plan, source) for source in sources)
+        else:
+            assert job.plan.ahead is not None
+            runs = (Run("ahead", source) for source in sources)
+            with closing(processes.run_alone(job.plan.ahead.program_job, runs, self._wall_s(job), job.cpu_s)) as done:
+                for report, file in done:
+                    yield self._judge_ahead(job, job.plan, report, file)
+
+    def _judge_ahead(self, job: _Job, plan: FunctionPlan, report: Report, file: int) -> tuple[_Result, float]:
+        pair = plan.ahead
+        assert pair is not None
+        if report.message.endswith(STAYS):
+            return replace(job, mode="talking"), 0.0
+        records = plain.compare(pair.judge, report.message) if pair.plain else None
+        if records is not None:
+            return self._result(job, replace(report, message=records), "")
+        tests = self._start_tests()
+        tests.prepare(pair.judge_job)
         try:
-            if job.inside:
-                report, nonce = programs.run_alone("inside", plan.inside_job, program, None, wall_s, job.cpu_s)
-            else:
-                tests = self._start_tests()
-                tests.prepare(plan.judge_job)
-                report, nonce = programs.run_with(tests, plan.ahead, plan.program_job, program, wall_s, job.cpu_s)
+            records, nonce = tests.read(file, job.cpu_s, time.monotonic() + self._wall_s(job))
         except TestsStopped as error:
-            statuses = (TestStatus.TIMEOUT, *[TestStatus.NOT_RUN] * (num - 1))
-            return Verdict(Outcome.TIMEOUT, statuses, 0.0, str(error)), job.cpu_s
-        verdict = judge.judge_function(report, nonce, plan.labels)
-        self._ask_again(report, verdict.outcome, alone)
-        return verdict, report.cpu_s
+            return self._tests_stopped(job, error)
+        return self._result(job, replace(report, message=records), nonce)
 
-    def _run_script(self, programs: Programs, job: _Job, program: str, alone: bool) -> tuple[Verdict, float]:
-        plan = job.plan
+    def _run_talking(self, processes: Programs, job: _Job, plan: FunctionPlan, source: bytes) -> tuple[_Result, float]:
+        tests = self._start_tests()
+        tests.prepare(plan.talking.judge_job)
+        try:
+            report, nonce = processes.run_with(tests, plan.talking.program_job, source, self._wall_s(job), job.cpu_s)
+        except TestsStopped as error:
+            return self._tests_stopped(job, error)
+        return self._result(job, report, nonce)
+
+    def _run_inside(self, processes: Programs, job: _Job, plan: FunctionPlan, program: str) -> tuple[_Result, float]:
+        report, nonce = self._run_alone(processes, job, plan.inside_job, "inside", program)
+        return self._result(job, report, nonce)
+
+    def _run_alone(
+        self, processes: Programs, job: _Job, work: bytes, mode: str, program: str, stdin: bytes = b""
+    ) -> tuple[Report, str]:
+        """A program that writes its own records: what became of it, and the nonce that they must carry."""
+        nonce = secrets.token_hex(8)
+        run = Run(mode, wire.dumps({"program": program, "nonce": nonce}), stdin)
+        ((report, _),) = processes.run_alone(work, [run], self._wall_s(job), job.cpu_s)
+        return report, nonce
+
+    def _result(self, job: _Job, report: Report, nonce: str) -> tuple[_Result, float]:
+        verdict = judge.judge_function(report, nonce, job.plan.labels)
+        return self._again(job, report, verdict.outcome) or verdict, report.cpu_s
+
+    def _tests_stopped(self, job: _Job, error: TestsStopped) -> tuple[_Result, float]:
+        statuses = (TestStatus.TIMEOUT, *[TestStatus.NOT_RUN] * (len(job.plan.labels) - 1))
+        return Verdict(Outcome.TIMEOUT, statuses, 0.0, str(error)), job.cpu_s
+
+    def _run_script(self, processes: Programs, job: _Job, plan: StdioPlan, program: str) -> tuple[_Result, float]:
         results: list[tuple[Outcome, TestStatus, str]] = []
         seconds = cpu_s = 0.0
         for number, stdin in enumerate(plan.stdin):
-            wall_s = self._wall_s(alone)
-            report, nonce = programs.run_alone("script", plan.program_job, program, stdin, wall_s, job.cpu_s)
-            results.append(judge.judge_script(report, nonce, lambda got, n=number: self._compare(job, n, got)))  # type: ignore[misc]
+            report, nonce = self._run_alone(processes, job, plan.program_job, "script", program, stdin)
+            results.append(judge.judge_script(report, nonce, lambda got, n=number: self._compare(plan, n, got)))  # type: ignore[misc]
             outcome, status, _ = results[-1]
-            self._ask_again(report, outcome, alone)
+            if again := self._again(job, report, outcome):
+                return again, report.cpu_s
             seconds += report.wall_s
             cpu_s = max(cpu_s, report.cpu_s)
             if outcome in (Outcome.TIMEOUT, Outcome.OUT_OF_MEMORY, Outcome.COMPILE_ERROR):
@@ -237,9 +303,8 @@ class Sandbox:
                 break
         return judge.judge_scripts(results, len(plan.labels), seconds), cpu_s
 
-    def _compare(self, job: _Job, number: int, output: str) -> str:
-        plan = job.plan
-        if not plan.checkers[number]:
+    def _compare(self, plan: StdioPlan, number: int, output: str) -> str:
+        if not plan.has_checker[number]:
             return judge.compare_output(output, plan.expected[number])
         tests = self._start_tests()
         tests.prepare(plan.judge_job)
@@ -249,12 +314,13 @@ class Sandbox:
         except TestsStopped:
             return "the checker took too long on the output"
 
-    def _wall_s(self, alone: bool) -> float:
-        return self.limits.wall_s * (_ALONE_FACTOR if alone else 1.0)
+    def _wall_s(self, job: _Job) -> float:
+        return self.limits.wall_s * (_ALONE_FACTOR if job.alone else 1.0)
 
-    def _ask_again(self, report: Report, outcome: Outcome, alone: bool) -> None:
-        if not alone and ((outcome is Outcome.TIMEOUT and report.limit == "cpu") or report.starved):
-            raise _Again
+    def _again(self, job: _Job, report: Report, outcome: Outcome) -> _Job | None:
+        """Alone and with more time: the machine's load is not the program's fault."""
+        limited = (outcome is Outcome.TIMEOUT and report.limit == "cpu") or report.starved
+        return replace(job, alone=True) if limited and not job.alone else None
 
     def _start(self) -> Programs:
         if self._closed:

@@ -1,8 +1,8 @@
 """Frames between the supervisor and the zygote: a length, then so many bytes.
 
 Requests travel to the zygote as `marshal` (they hold code objects that the supervisor has compiled; both
-sides are the same interpreter). Replies come back as JSON and raw bytes, because parts of them are written
-by the candidate and `marshal` must not read what cannot be trusted.
+sides are the same interpreter). Answers come back as text, because some are written by processes of tests and
+`marshal` must not read what cannot be trusted.
 """
 
 from __future__ import annotations
@@ -76,11 +76,30 @@ def receive_request(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return request, list(fds)
 
 
-def send_reply(sock: socket.socket, report: dict[str, Any], *blobs: bytes) -> None:
-    for frame in (json.dumps(report).encode(), *blobs):
-        send_frame(sock, frame)
+def report_of(status: int, limit: str, waited_s: float, wall_s: float, cpu_s: float, peak_kb: int) -> bytes:
+    """What became of a program, as a frame's payload; see `judge.Report`."""
+    return b"%d %b %.6f %.6f %.6f %d" % (status, limit.encode() or b"-", waited_s, wall_s, cpu_s, peak_kb)
 
 
-def receive_reply(sock: socket.socket, num_blobs: int, deadline: float) -> tuple[dict[str, Any], list[bytes]]:
-    report: dict[str, Any] = json.loads(receive_frame(sock, deadline))
-    return report, [receive_frame(sock, deadline) for _ in range(num_blobs)]
+def error_of(text: str) -> bytes:
+    """In place of a report: why there is none."""
+    return b"error " + text.encode(errors="replace")
+
+
+def receive_report(sock: socket.socket, deadline: float) -> tuple[int, str, float, float, float, int] | str:
+    """The fields that `report_of` was given, or the text of `error_of`."""
+    payload = receive_frame(sock, deadline)
+    if payload.startswith(b"error "):
+        return payload[6:].decode(errors="replace")
+    status, limit, waited_s, wall_s, cpu_s, peak_kb = payload.decode().split()
+    limit = limit.removeprefix("-")
+    return int(status), limit, float(waited_s), float(wall_s), float(cpu_s), int(peak_kb)
+
+
+def send_reply(sock: socket.socket, reply: dict[str, Any]) -> None:
+    send_frame(sock, json.dumps(reply).encode())
+
+
+def receive_reply(sock: socket.socket, deadline: float) -> dict[str, Any]:
+    reply: dict[str, Any] = json.loads(receive_frame(sock, deadline))
+    return reply

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -24,7 +25,8 @@ def kill_zygotes(stop: threading.Event, others: set[int], once: bool) -> None:
         for pid in set(zygotes()) - others:
             if once and len(descendants(pid)) < 2:  # the candidate does not run yet
                 continue
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
             if once:
                 return
 

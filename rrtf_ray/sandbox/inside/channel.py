@@ -1,9 +1,11 @@
 """Messages between a program and the interpreter of its tests: a length, then JSON.
 
-program -> tests:  ["load", how, text, names]      once: how its loading ended, and the names that were asked for
+program -> tests:  ["load", how, text, names]      how its loading ended, and the names that were asked for; not sent
+                                                   for calls made ahead, if it ended well
                    ["v", value, changes]           the result of a call; changes: [[index, content], ...]
                    ["e", type, text, arguments, base]   the call raised
                    ["m"]                           it ran out of memory
+                   ["stays"]                       at the end of calls made ahead: something they gave stays here
                    ["call", callback, arguments]   in the middle of a call: the tests' own function is wanted
 tests -> program:  ["call", handle, arguments, keywords], [operation, handle, argument ...]
                    ["v", value] or ["e", type, text] in answer to "call"
@@ -14,10 +16,17 @@ from __future__ import annotations
 import os
 from typing import Any
 
+GIVEN = 3
+"""The descriptor of the file with the program, in its process; where it writes what comes of calls made ahead."""
+CHANNEL = 4
+"""The descriptor of the socket to its tests."""
 MAX_RECEIVED = 64 << 20
 """Bytes that the tests take from one program."""
 ENTRY = -1
 """The handle of the entry point, which is evaluated anew for every use."""
+_STAYS = '["stays"]'
+STAYS = len(_STAYS).to_bytes(4, "big") + _STAYS.encode()
+"""The message, with its length, at the end of a file of results of which some stay in the program's process."""
 
 
 class Gone(BaseException):
@@ -36,13 +45,26 @@ def write_message(fd: int, text: str) -> None:
     write_all(fd, len(data).to_bytes(4, "big") + data)
 
 
-class Reader:
-    """Reads messages, in large pieces. `limit`: bytes in all; beyond it Gone is raised."""
+def take_given(file: int) -> bytes:
+    """What the supervisor has put into `file`, which is then empty."""
+    size = os.lseek(file, 0, os.SEEK_END)
+    given = os.pread(file, size, 0)
+    os.lseek(file, 0, os.SEEK_SET)
+    os.ftruncate(file, 0)
+    return given
 
-    def __init__(self, fd: int, limit: int = MAX_RECEIVED) -> None:
+
+class Reader:
+    """Reads messages, in large pieces. `limit`: bytes in all; beyond it Gone is raised.
+
+    buffer: what has been read before; without `fd`, that is all there is.
+    """
+
+    def __init__(self, fd: int | None, limit: int = MAX_RECEIVED, buffer: bytes = b"") -> None:
         self._fd = fd
         self._left = limit
-        self._buffer = b""
+        self._buffer = buffer
+        self._at = 0
 
     def read(self) -> str:
         """The next message's text. Raises Gone at the end of the stream."""
@@ -51,25 +73,30 @@ class Reader:
             raise Gone
         return self._take(size).decode("utf-8", "surrogatepass")
 
-    def read_bytes(self) -> bytes:
-        return self._take(int.from_bytes(self._take(4), "big"))
-
     def _take(self, size: int) -> bytes:
-        if len(self._buffer) < size:
-            parts, have = [self._buffer], len(self._buffer)
-            while have < size:
-                try:
-                    part = os.read(self._fd, 1 << 18)
-                except ConnectionError:
-                    part = b""
-                self._left -= len(part)
-                if not part or self._left < 0:
-                    raise Gone
-                parts.append(part)
-                have += len(part)
-            self._buffer = b"".join(parts)
-        data, self._buffer = self._buffer[:size], self._buffer[size:]
+        end = self._at + size
+        if len(self._buffer) < end:
+            self._fill(end)
+            end = size
+        data = self._buffer[self._at : end]
+        self._at = end
         return data
+
+    def _fill(self, end: int) -> None:
+        """Have the bytes up to `end`; the buffer then begins with the next message."""
+        parts = [self._buffer[self._at :]]
+        missing = end - len(self._buffer)
+        while missing > 0:
+            try:
+                part = os.read(self._fd, 1 << 18) if self._fd is not None else b""
+            except ConnectionError:
+                part = b""
+            self._left -= len(part)
+            if not part or self._left < 0:
+                raise Gone
+            parts.append(part)
+            missing -= len(part)
+        self._buffer, self._at = b"".join(parts), 0
 
 
 def message_of(value: Any) -> Any:

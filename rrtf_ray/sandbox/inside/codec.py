@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import NoneType
 from typing import Any
 
+to_json = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
+
 _EXACT = frozenset({NoneType, bool, str, int})
 _SAFE_INT = 1 << 53
 """Integers up to here are numbers in every language's JSON."""
@@ -60,7 +62,7 @@ class Encoder:
     def text(self, value: Any) -> str:
         """Raises Refused."""
         try:
-            return json.dumps(self.tree(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            return to_json(self.tree(value))
         except RecursionError:
             raise Refused("a value is nested too deeply or contains itself") from None
 

@@ -6,6 +6,7 @@ and for each program a socket whose other end the program's process holds.
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import signal
@@ -16,17 +17,17 @@ from typing import Any, NoReturn
 
 from rrtf_ray.sandbox import wire
 from rrtf_ray.sandbox.inside import testing
-from rrtf_ray.sandbox.inside.channel import Gone
-from rrtf_ray.sandbox.inside.remote import Garbage, Program
-from rrtf_ray.sandbox.inside.testing import Record, Stop
+from rrtf_ray.sandbox.inside.channel import GIVEN, Reader, write_message
+from rrtf_ray.sandbox.inside.remote import Program
+from rrtf_ray.sandbox.inside.testing import GARBAGE, Record
 
 _RECURSION = 10_000
 """Nested values may be deeper than what Python allows by default."""
 
 
-def serve(fd: int) -> NoReturn:
+def serve() -> NoReturn:
     """Answer the supervisor until it closes the socket. Does not return."""
-    supervisor = socket.socket(fileno=fd)
+    supervisor = socket.socket(fileno=GIVEN)
     sys.setrecursionlimit(_RECURSION)
     plan: dict[str, Any] = {}
     try:
@@ -46,7 +47,7 @@ def serve(fd: int) -> NoReturn:
             signal.setitimer(signal.ITIMER_PROF, 0)
             for given in fds:
                 os.close(given)
-            wire.send_reply(supervisor, {}, b"".join(lines))
+            wire.send_frame(supervisor, b"".join(lines))
     except (EOFError, OSError):
         os._exit(0)
 
@@ -58,26 +59,9 @@ def _judge(plan: dict[str, Any], fd: int, record: Record, lines: list[bytes]) ->
         exec(plan["setup"], names)
         exec(plan["helpers"], names)
         classes = {name: names[name] for name in plan["classes"]}
-        program = Program(fd, classes, plan["num_ahead"])
-        how, text, found = program.loaded()
-        if how:
-            if text:
-                record("d", text)
-            if how in ("x", "m"):
-                record(how, "")
-            raise Stop
-        names |= found
-        names[testing.RESULT_NAME] = program.result
-        if plan["entry_name"]:
-            names[plan["entry_name"]] = program.entry
-        testing.run_tests(plan["tests"], names, lambda: program.entry, plan["fail_fast"], record)
-        record(".", "")
-    except Stop:
-        record(".", "")
-    except Garbage:
-        lines[:] = [b"?\n"]
-    except Gone:
-        pass
+        program = Program(Reader(fd), functools.partial(write_message, fd), classes, plan["num_ahead"])
+        if not testing.judge_program(plan, program, names, record):
+            lines[:] = [GARBAGE]
     except BaseException as error:
         record("d", f"the tests cannot be run: {testing.describe(error)}")
         record(".", "")

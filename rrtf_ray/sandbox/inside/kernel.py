@@ -39,6 +39,7 @@ _NR_MOUNT_SETATTR = 442
 _NR_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc_with_gil = ctypes.PyDLL(None, use_errno=True)
 _libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
 _libc.umount2.argtypes = [ctypes.c_char_p, ctypes.c_int]
 _libc.unshare.argtypes = [ctypes.c_int]
@@ -66,6 +67,12 @@ def check(result: int, call: str) -> int:
 
 def syscall(name: str, number: int, *arguments: object) -> int:
     return check(_libc.syscall(ctypes.c_long(number), *arguments), name)
+
+
+def fork() -> int:
+    """fork(2) without Python's hooks, for a process with one thread: the hooks touch 170 pages, each copied in the
+    child (0.4 ms). The child has its parent's random state and must not ask for its native thread id."""
+    return check(_libc_with_gil.fork(), "fork")
 
 
 def unshare(flags: int, name: str) -> None:

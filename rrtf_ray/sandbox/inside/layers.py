@@ -10,10 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import select
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rrtf_ray.sandbox.inside import kernel, landlock
@@ -21,6 +20,7 @@ from rrtf_ray.sandbox.inside.seccomp import Filter
 
 WORK_DIR = "/work"
 _WORK_MB = 16
+_MAX_FILE = 64 << 20
 # The new root is built on top of a directory that surely exists and that no interpreter lives in.
 _ROOT_SITE = "/proc"
 _SYSTEM_DIRS = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo")
@@ -37,8 +37,12 @@ _NEED_USER_NAMESPACE = (*_NAMESPACES, "pid_namespace")
 class Layers:
     """The layers in force. `causes` has one entry per layer: empty if it holds, else why it does not."""
 
-    def __init__(self, without: Iterable[str], paths: Iterable[str] = ()) -> None:
+    def __init__(self, limits: dict[str, float], without: Iterable[str], paths: Iterable[str] = ()) -> None:
         """paths: directories that candidates may read, besides the interpreter's own."""
+        self._limits = limits
+        self._memory = self._script_file = (0, 0)
+        self._limits_hold = self._drops_user = self._is_alone = False
+        self._work_size = 0
         self.causes: dict[str, str] = {}
         self._without = frozenset(without)
         self._readable = _readable(paths)
@@ -47,6 +51,7 @@ class Layers:
         self._own_users = False
         self._ruleset = -1
         self._filter: Filter | None = None
+        self._pid = 0
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         # Opened now, because the mount namespace hides it.
         self.proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC) if os.path.isdir("/proc/self") else -1
@@ -95,7 +100,7 @@ class Layers:
         self._try("seccomp", self._assemble_filter)
         self._try("unprivileged_user", self._check_user)
         self._try("resource_limits", lambda: None)
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+        self._pid = os.getpid()
 
     def _create_ruleset(self) -> None:
         self._ruleset = landlock.create_ruleset([path for path in self._readable if os.path.exists(path)])
@@ -123,55 +128,92 @@ class Layers:
         os.setresgid(self._uid, self._uid, self._uid)
         os.setresuid(self._uid, self._uid, self._uid)
 
+    @property
+    def _work_dir(self) -> str:
+        return WORK_DIR if self.holds("mount_namespace") else "/"
+
     def renew_work_dir(self) -> None:
         """Throw away what a candidate has left behind."""
         if not self.holds("mount_namespace"):
             return
-        if os.listdir(WORK_DIR) or os.stat(WORK_DIR).st_mode & 0o777 != 0o777:
+        found = os.stat(".")
+        if found.st_size != self._work_size or found.st_mode & 0o777 != 0o777:  # its size grows with each entry
+            os.chdir("/")
             kernel.unmount(WORK_DIR)
             _mount_work_dir()
+            os.chdir(WORK_DIR)
 
-    def confine(self, stdin: int, stdout: int, result: int, limits: dict[str, float]) -> int:
-        """In the child: enter every layer for good. Returns the descriptor that `result` now has."""
-        os.setsid()
-        os.dup2(self._null if stdin < 0 else stdin, 0)
-        os.dup2(self._null if stdout < 0 else stdout, 1)
-        os.dup2(self._null, 2)
-        os.chdir(WORK_DIR if self.holds("mount_namespace") else "/")
-        if self.holds("resource_limits"):
-            self._set_resource_limits(limits)
-        if self._is_root and self.holds("unprivileged_user"):
-            self._drop_user()
-        kernel.drop_capabilities()
+    def share(self) -> None:
+        """What the children can inherit, so that it costs them nothing. The last that the zygote does for itself."""
+        for fd in (0, 1, 2):
+            os.dup2(self._null, fd)
+        os.chdir(self._work_dir)
+        self._work_size = os.stat(".").st_size
+        self._limits_hold = self.holds("resource_limits")
+        self._drops_user = self._is_root and self.holds("unprivileged_user")
+        self._is_alone = self.holds("pid_namespace")
+        if self._limits_hold:
+            for kind, value in self._shared_limits().items():
+                resource.setrlimit(kind, _pair(kind, value))
+            self._memory = _pair(resource.RLIMIT_AS, int(self._limits["memory_mb"]) << 20)
+            self._script_file = _pair(resource.RLIMIT_FSIZE, int(self._limits["output_kb"]) << 10)
+        if self._drops_user:
+            os.setgroups([])
+            os.setresgid(self._uid, self._uid, self._uid)
+        # A change of ids has undone both.
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-        if self._ruleset >= 0:
-            landlock.restrict_self(self._ruleset)
-        os.dup2(result, 3)
-        os.closerange(4, 1 << 16)
-        # The zygote may have died before the death signal was set: then nobody reads the pipe any more.
-        poller = select.poll()
-        poller.register(3, 0)
-        if poller.poll(0):
-            os._exit(1)
+        if self._is_alone:
+            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         if self._filter is not None:
-            self._filter.install()
-        return 3
+            self._filter.install_shared()
 
-    def _set_resource_limits(self, limits: dict[str, float]) -> None:
-        def bound(kind: int, value: int) -> None:
-            hard = resource.getrlimit(kind)[1]
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(kind, (value, value))
-
-        bound(resource.RLIMIT_AS, int(limits["memory_mb"]) << 20)
-        bound(resource.RLIMIT_CPU, int(limits["cpu_s"]) + 2)  # whole seconds; the zygote's own clock is finer
-        bound(resource.RLIMIT_FSIZE, int(limits["output_kb"]) << 10)
-        bound(resource.RLIMIT_NOFILE, 256)
-        bound(resource.RLIMIT_CORE, 0)
+    def _shared_limits(self) -> dict[int, int]:
+        found = {resource.RLIMIT_FSIZE: _MAX_FILE, resource.RLIMIT_NOFILE: 256, resource.RLIMIT_CORE: 0}
         if self._is_root or self._own_users:
             # Elsewhere the count would include every other process of the user.
-            bound(resource.RLIMIT_NPROC, int(limits["processes"]))
+            found[resource.RLIMIT_NPROC] = int(self._limits["processes"])
+        return found
+
+    def confine(self, given: Sequence[int], cpu_s: float, standard: Sequence[int] = ()) -> None:
+        """In the child: enter every layer for good. The descriptors of `given` are then 3 and so on.
+
+        standard: descriptors of a script's input and output; without them there is nothing to read or see.
+        Every page that this touches is copied, at more than the cost of the system calls.
+        """
+        os.setsid()
+        if standard:
+            os.dup2(standard[0], 0)
+            os.dup2(standard[1], 1)
+        if self._limits_hold:
+            resource.setrlimit(resource.RLIMIT_AS, self._memory)
+            seconds = int(cpu_s) + 2  # whole seconds; the zygote's own clock is finer
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+            if standard:
+                resource.setrlimit(resource.RLIMIT_FSIZE, self._script_file)
+        if self._drops_user:
+            os.setresuid(self._uid, self._uid, self._uid)  # which ends all capabilities
+        else:
+            kernel.drop_capabilities()
+        if self._ruleset >= 0:
+            landlock.restrict_self(self._ruleset)
+        if not self._is_alone:
+            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != self._pid:
+                os._exit(1)  # the zygote has died before the death signal was set
+        kept = 3
+        for fd in given:
+            os.dup2(fd, kept)
+            kept += 1
+        os.closerange(kept, 1 << 16)
+        if self._filter is not None:
+            self._filter.install()
+
+
+def _pair(kind: int, value: int) -> tuple[int, int]:
+    """Soft and hard limit, not above the hard limit that there is."""
+    hard = resource.getrlimit(kind)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    return value, value
 
 
 def _enter_user_namespace() -> None:
@@ -243,6 +285,10 @@ def _mount_work_dir() -> None:
 
 def kill_descendants(proc: int, in_pid_namespace: bool) -> None:
     """Nothing that a candidate has started lives on."""
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return
     if in_pid_namespace:
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)  # from the first process: everybody else in the namespace

@@ -1,13 +1,14 @@
 """The program's side: loads it and answers the calls of its tests, which run in another process.
 
 Nothing here decides or knows what is right. The calls of most tests have literal arguments and are known
-before: they are made one after the other and their results written down; the process then ends. Where tests
-need more, or a result stays here (a generator, an object), the process goes on answering until it is told to end.
+before: they are made one after the other, their results written to a file, and the process ends. Where tests need
+more, or such a result stays here (a generator, an object), the process answers over a socket until it is told to end.
 """
 
 from __future__ import annotations
 
 import builtins
+import marshal
 import operator
 import os
 import sys
@@ -16,7 +17,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from rrtf_ray.sandbox.inside import codec, loading
-from rrtf_ray.sandbox.inside.channel import ENTRY, Gone, Reader, write_message
+from rrtf_ray.sandbox.inside.channel import (
+    CHANNEL,
+    ENTRY,
+    GIVEN,
+    STAYS,
+    Gone,
+    Reader,
+    take_given,
+    write_all,
+    write_message,
+)
 from rrtf_ray.sandbox.inside.loading import Unusable, describe
 
 _ITERATORS = (types.GeneratorType, map, filter, zip, enumerate, reversed)
@@ -24,11 +35,33 @@ _MIN_RECURSION = 20_000
 """For the codec, whatever the program has set for itself."""
 
 
-def run(job: dict[str, Any], fd: int) -> NoReturn:
-    """Load the program that waits in `fd`, and answer. Does not return."""
+def run_ahead(job: dict[str, Any]) -> NoReturn:
+    """Load the given program, make the job's calls, and write what came of them. Does not return."""
     try:
-        reader = Reader(fd, 1 << 30)
-        _Answers(job, reader, fd).all()
+        make_calls(job, GIVEN)
+    except OSError:
+        pass  # more results than a file may hold
+    finally:
+        os._exit(0)
+
+
+def make_calls(job: dict[str, Any], file: int) -> None:
+    """`run_ahead` without the end of the process, for the zygote to grow warm with."""
+    answers = _Answers(job, file)
+    if answers.load(take_given(file).decode("utf-8", "surrogatepass")):
+        for arguments in job["calls"]:
+            answers.call(ENTRY, *marshal.loads(arguments))
+        if answers.has_handles:
+            write_all(file, STAYS)
+
+
+def run(job: dict[str, Any]) -> NoReturn:
+    """Load the given program, and answer its tests. Does not return."""
+    try:
+        answers = _Answers(job, CHANNEL)
+        if answers.load(take_given(GIVEN).decode("utf-8", "surrogatepass")):
+            answers.send(["load", "", "", {"d": answers.wanted()}])
+            answers.serve(Reader(CHANNEL, 1 << 30))
     except (Gone, OSError):
         pass  # nobody listens any more
     finally:
@@ -36,43 +69,54 @@ def run(job: dict[str, Any], fd: int) -> NoReturn:
 
 
 class _Answers:
-    def __init__(self, job: dict[str, Any], reader: Reader, fd: int) -> None:
+    def __init__(self, job: dict[str, Any], fd: int) -> None:
         self._job = job
-        self._reader = reader
         self._fd = fd
+        self._reader: Reader | None = None
         self._handles: list[Any] = []
         self._names: dict[str, Any] = {}
         self._classes: dict[str, Any] = {}
 
-    def all(self) -> None:
-        source = self._reader.read()
+    @property
+    def has_handles(self) -> bool:
+        """Do the tests have something that stays here?"""
+        return bool(self._handles)
+
+    def load(self, source: str) -> bool:
         module = loading.new_module("program", source)
         self._names = module.__dict__
         try:
             loading.load(self._job["setup"], source, module)
         except Unusable as error:
-            self._send(["load", error.how, error.text, {"d": []}])
-            return
-        self._classes = {name: self._names.get(name) for name in self._job["classes"]}
-        found = [[name, self._tree(self._names[name])] for name in self._job["names"] if name in self._names]
-        self._send(["load", "", "", {"d": found}])
-        for arguments in self._job["calls"]:
-            self._call(ENTRY, *codec.Decoder(classes=self._classes).value(arguments))
-        while self._handles or self._job["serves"]:
-            self._answer(self._reader.read())
+            self.send(["load", error.how, error.text, {"d": []}])
+            return False
+        if classes := self._job["classes"]:
+            self._classes = {name: self._names.get(name) for name in classes}
+        return True
 
-    def _send(self, message: list[Any]) -> None:
-        write_message(self._fd, codec.json.dumps(message, ensure_ascii=False, separators=(",", ":")))
+    def wanted(self) -> list[Any]:
+        """The program's own names that its tests use, with their values."""
+        return [[name, self._tree(self._names[name])] for name in self._job["names"] if name in self._names]
+
+    def serve(self, reader: Reader) -> NoReturn:
+        """Until the other side has gone."""
+        self._reader = reader
+        while True:
+            self._answer(reader.read())
+
+    def send(self, message: list[Any]) -> None:
+        write_message(self._fd, codec.to_json(message))
 
     def _target(self, handle: int) -> Any:
         return eval(self._job["entry_point"], self._names) if handle == ENTRY else self._handles[handle]
 
-    def _call(
+    def call(
         self, handle: int, arguments: list[Any], keywords: dict[str, Any], shared: list[Any] | None = None
     ) -> None:
         """Make the call and send what comes of it; shared: mutable arguments whose changes are sent as well."""
         shared = shared or []
         before = [codec.fingerprint(value) for value in shared]
+        message: list[Any]
         try:
             value = self._target(handle)(*arguments, **keywords)
             message = self._result(value, shared, before)
@@ -82,7 +126,7 @@ class _Answers:
             message = ["m"]
         except BaseException as error:
             message = self._raised(error)
-        self._send(message)
+        self.send(message)
 
     def _result(self, value: Any, shared: Sequence[Any], before: list[Any]) -> list[Any]:
         limit = sys.getrecursionlimit()
@@ -135,7 +179,7 @@ class _Answers:
         shared = [decoder.objects[index] for index in sorted(decoder.objects)]
         if operation == "call":
             arguments, keywords = rest
-            self._call(handle, arguments, keywords, shared)
+            self.call(handle, arguments, keywords, shared)
             return
         self._call_operation(_OPERATIONS[operation], handle, rest)
 
@@ -148,7 +192,7 @@ class _Answers:
             message = ["m"]
         except BaseException as error:
             message = self._raised(error)
-        self._send(message)
+        self.send(message)
 
     def _stand_in(self, content: Any) -> Any:
         """For what the tests have passed: one of our own handles, or something of theirs."""
@@ -161,9 +205,9 @@ class _Answers:
 
     def _callback(self, index: int) -> Callable[..., Any]:
         def callback(*arguments: Any) -> Any:
-            self._send(["call", index, self._tree(arguments)])
+            self.send(["call", index, self._tree(arguments)])
             decoder = codec.Decoder(self._stand_in, self._classes)
-            how, value, *_ = decoder.value(self._reader.read())
+            how, value, *_ = decoder.value(self._reader.read() if self._reader else "")
             if how == "v":
                 return value
             raise _builtin_error(value[0], value[1])

@@ -8,13 +8,12 @@ object that would equal everything equals nothing here. What comes back is a val
 from __future__ import annotations
 
 import builtins
-import json
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from rrtf_ray.sandbox.inside import codec
-from rrtf_ray.sandbox.inside.channel import ENTRY, Gone, Reader, message_of, write_message
+from rrtf_ray.sandbox.inside.channel import ENTRY, Gone, Reader, message_of
 
 _KINDS = frozenset({"function", "class", "iterator", "exception", "object"})
 _TEXT = "_rrtf_text"
@@ -30,15 +29,18 @@ class OutOfMemory(BaseException):
 
 
 class Program:
-    """One program that has been loaded elsewhere, at the other end of `fd`.
+    """One program that has been loaded elsewhere.
 
+    reader, write: its messages, and a message to it; write is None where it has ended.
     classes: classes that both sides have from the same source; their instances travel by value.
     num_ahead: how many calls it makes without being asked.
     """
 
-    def __init__(self, fd: int, classes: dict[str, Any], num_ahead: int) -> None:
-        self._fd = fd
-        self._reader = Reader(fd)
+    def __init__(
+        self, reader: Reader, write: Callable[[str], None] | None, classes: dict[str, Any], num_ahead: int
+    ) -> None:
+        self._reader = reader
+        self._write = write
         self._classes = classes
         self._num_ahead = num_ahead
         self._decoder = codec.Decoder(self._stand_in, classes)
@@ -49,7 +51,13 @@ class Program:
 
     def loaded(self) -> list[Any]:
         """[how, text, names]: the first message. how is empty where the program was loaded."""
-        word, how, text, names = self._receive(4)
+        first = self._receive()
+        if self._num_ahead and first[0] != "load":
+            self._results.append(first)
+            return ["", "", {}]
+        if len(first) != 4:
+            raise Garbage
+        word, how, text, names = first
         if word != "load" or type(how) is not str or type(text) is not str or type(names) is not dict:
             raise Garbage
         return [how, text, names]
@@ -83,8 +91,10 @@ class Program:
         return codec.Encoder(self._export, self._classes, shared=True)
 
     def _send(self, message: list[Any]) -> None:
+        if self._write is None:
+            raise Gone
         try:
-            write_message(self._fd, json.dumps(message, ensure_ascii=False, separators=(",", ":")))
+            self._write(codec.to_json(message))
         except OSError:
             raise Gone from None
 

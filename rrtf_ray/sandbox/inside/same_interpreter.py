@@ -12,17 +12,16 @@ from typing import Any, NoReturn
 
 from rrtf_ray.sandbox import wire
 from rrtf_ray.sandbox.inside import loading, testing
-from rrtf_ray.sandbox.inside.channel import Gone, Reader
+from rrtf_ray.sandbox.inside.channel import GIVEN, take_given
 from rrtf_ray.sandbox.inside.loading import Unusable
 from rrtf_ray.sandbox.inside.testing import Stop
 
 
-def run(job: dict[str, Any], fd: int) -> NoReturn:
-    """Run the program and the tests that wait in `fd`, and write records there. Does not return."""
+def run(job: dict[str, Any]) -> NoReturn:
+    """Run the program and the tests that wait in `file`, and write records there. Does not return."""
     try:
-        request = wire.loads(Reader(fd, 1 << 30).read_bytes())
-        os.set_blocking(fd, False)  # a flood of the channel ends with an error
-        record = testing.recorder(functools.partial(os.write, fd), request.pop("nonce"))
+        request = wire.loads(take_given(GIVEN))
+        record = testing.recorder(functools.partial(os.write, GIVEN), request.pop("nonce"))
         module = loading.new_module("program", request["program"])
         try:
             loading.load(job["setup"], request["program"], module)
@@ -36,7 +35,7 @@ def run(job: dict[str, Any], fd: int) -> NoReturn:
         except Stop:
             pass
         record(".", "")
-    except (Gone, OSError):
+    except OSError:
         pass
     finally:
         os._exit(0)

@@ -12,17 +12,16 @@ from typing import Any, NoReturn
 
 from rrtf_ray.sandbox import wire
 from rrtf_ray.sandbox.inside import loading, testing
-from rrtf_ray.sandbox.inside.channel import Gone, Reader
+from rrtf_ray.sandbox.inside.channel import GIVEN, take_given
 from rrtf_ray.sandbox.inside.loading import Unusable, describe
 
 
-def run(job: dict[str, Any], fd: int) -> NoReturn:
-    """Run the program that waits in `fd` as `__main__`; the records there only explain. Does not return."""
+def run(job: dict[str, Any]) -> NoReturn:
+    """Run the program that is given as `__main__`; the records there only explain. Does not return."""
     status = 1
     try:
-        request = wire.loads(Reader(fd, 1 << 30).read_bytes())
-        os.set_blocking(fd, False)  # a flood of the channel ends with an error
-        record = testing.recorder(functools.partial(os.write, fd), request.pop("nonce"))
+        request = wire.loads(take_given(GIVEN))
+        record = testing.recorder(functools.partial(os.write, GIVEN), request.pop("nonce"))
         sys.stdin = sys.__stdin__ = _text_stream(0, "r")  # type: ignore[misc]
         sys.stdout = sys.__stdout__ = _text_stream(1, "w")  # type: ignore[misc]
         stdout = sys.stdout
@@ -43,7 +42,7 @@ def run(job: dict[str, Any], fd: int) -> NoReturn:
         except OSError as error:
             record("d", describe(error))
             status = 1
-    except (Gone, OSError):
+    except OSError:
         pass
     finally:
         os._exit(status)

@@ -11,6 +11,7 @@ import ctypes
 import errno
 import platform
 import struct
+from collections.abc import Iterable
 
 from rrtf_ray.sandbox.inside import kernel
 
@@ -37,6 +38,7 @@ _DENIED: dict[str, tuple[int, int]] = {
     "fanotify_init": (300, 262), "syslog": (103, 116),
 }  # fmt: skip
 
+_ZYGOTES_OWN = ("fork", "vfork", "kill", "tkill", "tgkill", "pidfd_open", "pidfd_send_signal", "mount", "umount2")
 _CLONE = (56, 220)
 _CLONE3 = (435, 435)
 _PRCTL = (157, 167)
@@ -59,47 +61,63 @@ def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> 
     return struct.pack("=HBBI", code, if_true, if_false, value)
 
 
-def _assemble(column: int) -> bytes:
-    deny, allow = _instruction(_RETURN, _ERRNO | errno.EPERM), _instruction(_RETURN, _ALLOW)
-    out = [
+def _assemble(column: int, names: Iterable[str], of_candidate: bool) -> bytes:
+    """The filter's instructions; `names` are denied. of_candidate: no process, no limits of others either."""
+    start = [
         _instruction(_LOAD, _OFFSET_ARCH),
         _instruction(_JUMP_EQ, _AUDIT_ARCH[column], 1, 0),
         _instruction(_RETURN, _KILL),
         _instruction(_LOAD, _OFFSET_NUMBER),
-        _instruction(_JUMP_GE, _X32_BIT, 0, 1),
-        deny,
-        # glibc falls back from clone3, whose flags a filter cannot read, to clone
-        _instruction(_JUMP_EQ, _CLONE3[column], 0, 1),
-        _instruction(_RETURN, _ERRNO | errno.ENOSYS),
     ]
     conditional = [
         # clone makes a thread or is refused; the parent-death signal stays set; limits only of oneself
-        (_CLONE[column], _instruction(_JUMP_SET, kernel.CLONE_THREAD, 1, 0)),
-        (_PRCTL[column], _instruction(_JUMP_EQ, kernel.PR_SET_PDEATHSIG, 0, 1)),
-        (_PRLIMIT[column], _instruction(_JUMP_EQ, 0, 1, 0)),
+        (_CLONE[column], _JUMP_SET, kernel.CLONE_THREAD, True),
+        (_PRCTL[column], _JUMP_EQ, kernel.PR_SET_PDEATHSIG, False),
+        (_PRLIMIT[column], _JUMP_EQ, 0, True),
     ]
-    for number, test in conditional:
-        out += [
-            _instruction(_JUMP_EQ, number, 0, 4),
-            _instruction(_LOAD, _OFFSET_ARGUMENT),
-            test,
-            deny,
-            allow,
-        ]
-    for numbers in _DENIED.values():
-        if numbers[column] >= 0:
-            out += [_instruction(_JUMP_EQ, numbers[column], 0, 1), deny]
-    return b"".join([*out, allow])
+    tests = []
+    if of_candidate:
+        # glibc falls back from clone3, whose flags a filter cannot read, to clone
+        tests += [_instruction(_JUMP_EQ, _CLONE3[column], 0, 1), _instruction(_RETURN, _ERRNO | errno.ENOSYS)]
+        for number, jump, value, allows in conditional:
+            verdicts = [_instruction(_RETURN, _ALLOW), _instruction(_RETURN, _ERRNO | errno.EPERM)]
+            tests += [
+                _instruction(_JUMP_EQ, number, 0, 4),
+                _instruction(_LOAD, _OFFSET_ARGUMENT),
+                _instruction(jump, value, 0, 1),
+                *(verdicts if allows else verdicts[::-1]),
+            ]
+    denied = [_DENIED[name][column] for name in names if _DENIED[name][column] >= 0]
+    # Each jumps over the rest of them, and over "allow".
+    tests.append(_instruction(_JUMP_GE, _X32_BIT, len(denied) + 1, 0))
+    tests += [_instruction(_JUMP_EQ, number, len(denied) - i, 0) for i, number in enumerate(denied)]
+    return b"".join([*start, *tests, _instruction(_RETURN, _ALLOW), _instruction(_RETURN, _ERRNO | errno.EPERM)])
 
 
 class Filter:
-    """Assembled in the zygote; `install` costs the candidate one system call. OSError where it is unknown."""
+    """Two filters: one that the zygote shares with its children, and a short one, assembled before, for each of them.
+
+    OSError where the system calls' numbers are unknown.
+    """
 
     def __init__(self) -> None:
         column = _COLUMN.get(platform.machine())
         if column is None:
             raise OSError(f"seccomp: the system call numbers of {platform.machine()!r} are not known here")
-        code = _assemble(column)
+        self._shared = _Loaded(_assemble(column, [name for name in _DENIED if name not in _ZYGOTES_OWN], False))
+        self._candidates = _Loaded(_assemble(column, _ZYGOTES_OWN, True))
+
+    def install_shared(self) -> None:
+        """For the zygote, which must do some of what its children may not."""
+        self._shared.install()
+
+    def install(self) -> None:
+        """For a candidate: what it costs is this one system call."""
+        self._candidates.install()
+
+
+class _Loaded:
+    def __init__(self, code: bytes) -> None:
         self._code = ctypes.create_string_buffer(code, len(code))
         self._program = _Program(len(code) // 8, ctypes.addressof(self._code))
         self._address = ctypes.addressof(self._program)

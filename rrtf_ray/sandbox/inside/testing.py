@@ -15,12 +15,14 @@ from typing import Any
 
 from rrtf_ray.sandbox.inside.channel import Gone
 from rrtf_ray.sandbox.inside.loading import MAX_TEXT, describe
-from rrtf_ray.sandbox.inside.remote import Garbage, OutOfMemory, Remote, text_of
+from rrtf_ray.sandbox.inside.remote import Garbage, OutOfMemory, Program, Remote, text_of
 
 TESTS_FILE = "<tests>"
 CHECK_NAME = "_rrtf_check"
 RESULT_NAME = "_rrtf_result"
 """Names in the tests' code that `rrtf_ray.sandbox.plan` has put there."""
+GARBAGE = b"?\n"
+"""In place of records, where the program's side has written what its runner cannot have written."""
 _REL_TOL = 1e-6
 _ABS_TOL = 1e-6
 
@@ -44,6 +46,31 @@ def recorder(write: Callable[[bytes], Any], nonce: str) -> Record:
         write(b"%b %b %b\n" % (prefix, letter.encode(), line.encode(errors="backslashreplace")))
 
     return record
+
+
+def judge_program(job: dict[str, Any], program: Program, names: dict[str, Any], record: Record) -> bool:
+    """Run the job's tests with a program, and record what comes of them; False where it wrote what no runner writes."""
+    try:
+        how, text, found = program.loaded()
+        if how:
+            if text:
+                record("d", text)
+            if how in ("x", "m"):
+                record(how, "")
+            raise Stop
+        names |= found
+        names[RESULT_NAME] = program.result
+        if job["entry_name"]:
+            names[job["entry_name"]] = program.entry
+        run_tests(job["tests"], names, lambda: program.entry, job["fail_fast"], record)
+        record(".", "")
+    except Stop:
+        record(".", "")
+    except Garbage:
+        return False
+    except Gone:
+        pass
+    return True
 
 
 def run_tests(tests: list[tuple[Any, ...]], names: dict[str, Any], entry: Callable[[], Any], fail_fast: bool,

@@ -13,16 +13,18 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import random
 import select
 import signal
 import socket
 import sys
 import time
 import types
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from rrtf_ray.sandbox import wire
-from rrtf_ray.sandbox.inside import judging, layers, program, same_interpreter, script
+from rrtf_ray.sandbox.inside import judging, kernel, layers, program, same_interpreter, script
 from rrtf_ray.sandbox.inside.layers import Layers
 
 _PRELOADED = """
@@ -32,23 +34,43 @@ _PRELOADED = """
     re reprlib secrets shutil statistics string struct tempfile textwrap threading time timeit traceback
     types typing unicodedata uuid warnings weakref zlib
 """
-_WARM_UP = "def f(x: list[int]) -> int:\n    return sum(y * y for y in x if y > 0) + len({1: 'a'}[1])\n"
+_WARM_UP = """
+import math
+from typing import List, Tuple, Optional
+def f(x: List[int], y: Optional[str] = None) -> Tuple[int, str]:
+    '''A program of the common sort.'''
+    counts = {}
+    for i, value in enumerate(sorted(x)):
+        counts[value] = counts.get(value, 0) + i
+    text = f"{len(x)}, {y}".upper().split(",")
+    try:
+        return [sum(v * v for v in x if v > 0), text, counts, (True, None, 1.5), {math.floor(2.5)}]
+    except (ValueError, IndexError):
+        raise
+"""
+_WARM_UP_ROUNDS = 64
+"""So often, the interpreter has specialised the code of this package, which children then need not copy."""
 _UNLIMITED_S = 1e8
-_RUN = {"outside": program.run, "inside": same_interpreter.run, "script": script.run}
+_RUN: dict[str, Callable[..., NoReturn]] = {
+    "ahead": program.run_ahead,
+    "outside": program.run,
+    "inside": same_interpreter.run,
+    "script": script.run,
+}
 
 
 def main(control_fd: int) -> NoReturn:
     control = socket.socket(fileno=control_fd)
     control.set_inheritable(False)
     start, _ = wire.receive_request(control)
-    entered = Layers(start["without"], start["paths"])
+    entered = Layers(start["limits"], start["without"], start["paths"])
     entered.enter_namespaces()
     entered.enter()
     _warm_up(start["preload"], start["paths"])
+    zygote = _Judges(control, entered) if start["judges"] else _Programs(control, entered)
+    last_words = os.dup(2)
+    entered.share()
     wire.send_reply(control, {"layers": entered.causes})
-    zygote = (
-        _Judges(control, entered, start["limits"]) if start["judges"] else _Zygote(control, entered, start["limits"])
-    )
     gc.collect()
     gc.freeze()
     try:
@@ -56,29 +78,40 @@ def main(control_fd: int) -> NoReturn:
             zygote.answer(*wire.receive_request(control))
     except (EOFError, OSError):
         os._exit(0)
+    except BaseException as error:
+        os.write(last_words, f"{type(error).__name__}: {error}".encode(errors="replace"))
+        os._exit(1)
 
 
 def _warm_up(preload: list[str], paths: list[str]) -> None:
     sys.path += paths
     for name in [*_PRELOADED.split(), *preload]:
         importlib.import_module(name)
-    compile(_WARM_UP, "<program>", "exec", dont_inherit=True)
+    random.seed(0)  # the children begin with this state
+    calls = [wire.dumps(([[3, 1, 2], "a"], {})), wire.dumps(([1], {}))]
+    job = {"setup": compile("", "<setup>", "exec"), "entry_point": compile("f", "<entry_point>", "eval"),
+           "names": [], "classes": [], "calls": calls}  # fmt: skip
+    for _ in range(_WARM_UP_ROUNDS):
+        file = os.memfd_create("warm", os.MFD_CLOEXEC)
+        os.write(file, _WARM_UP.encode())
+        os.lseek(file, 0, os.SEEK_SET)
+        program.make_calls(job, file)
+        os.close(file)
     os.environ.clear()
     # What the candidates find in place of the zygote's own modules.
     sys.modules["__main__"] = types.ModuleType("__main__")
-    for name in [name for name in sys.modules if name.partition(".")[0] == "rrtf_ray"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("rrtf_ray", "program")]:
         del sys.modules[name]
     sys.argv = ["program"]
     del sys.orig_argv[:]
 
 
-class _Zygote:
-    """Runs candidates, one at a time."""
+class _Programs:
+    """Runs candidates, one at a time, in the order of their requests."""
 
-    def __init__(self, control: socket.socket, entered: Layers, limits: dict[str, float]) -> None:
+    def __init__(self, control: socket.socket, entered: Layers) -> None:
         self._control = control
         self._layers = entered
-        self._limits = limits
         self._job: dict[str, Any] = {}
         # Only a process that is not yet confined can write here.
         self._faults = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -90,43 +123,40 @@ class _Zygote:
         if "stop" in request:  # for a candidate that had ended by itself
             return
         try:
-            report, output = self._run(request, fds[0])
+            report = self._run(request, fds)
         except OSError as error:
             # Out of processes, descriptors or memory: the machine's fault, and the supervisor's to judge.
-            report, output = {"error": f"{type(error).__name__}: {error}"}, b""
+            report = wire.error_of(f"{type(error).__name__}: {error}")
         finally:
             for fd in fds:
                 os.close(fd)
-        wire.send_reply(self._control, report, output)
+        wire.send_frame(self._control, report)
 
-    def _run(self, request: dict[str, Any], channel: int) -> tuple[dict[str, Any], bytes]:
-        script_mode = request["stdin"] is not None
-        stdin = _memory_file(request["stdin"]) if script_mode else -1
-        stdout = _memory_file(b"") if script_mode else -1
+    def _run(self, request: dict[str, Any], fds: list[int]) -> bytes:
         try:
             started = time.monotonic()
-            pid = os.fork()
+            pid = kernel.fork()
             if pid == 0:
-                self._become_candidate(request, stdin, stdout, channel)
-            report = self._watch(pid, started, request["wall_s"], request["cpu_s"])
-            if report["status"] and (fault := self._fault()):
-                return {"error": f"it could not be confined: {fault}"}, b""
-            output = os.pread(stdout, (int(self._limits["output_kb"]) << 10) + 1, 0) if script_mode else b""
+                self._become_candidate(request, fds)
+            status, report = self._watch(pid, started, request)
+            if status and (fault := self._fault()):
+                return wire.error_of(f"it could not be confined: {fault}")
         finally:
             layers.kill_descendants(self._layers.proc, self._layers.holds("pid_namespace"))
-            for fd in (stdin, stdout):
-                if fd >= 0:
-                    os.close(fd)
             self._layers.renew_work_dir()
-        return report, output
+        return report
 
-    def _become_candidate(self, request: dict[str, Any], stdin: int, stdout: int, channel: int) -> NoReturn:
+    def _become_candidate(self, request: dict[str, Any], fds: list[int]) -> NoReturn:
+        mode = request["mode"]
         try:
-            fd = self._layers.confine(stdin, stdout, channel, self._limits | {"cpu_s": request["cpu_s"]})
+            if mode == "script":
+                self._layers.confine(fds[:1], request["cpu_s"], fds[1:])
+            else:
+                self._layers.confine(fds, request["cpu_s"])
         except BaseException as error:
             os.write(self._faults[1], f"{type(error).__name__}: {error}".encode(errors="replace")[:1000])
             os._exit(1)
-        _RUN[request["mode"]](self._job, fd)
+        _RUN[mode](self._job)
 
     def _fault(self) -> str:
         try:
@@ -134,12 +164,14 @@ class _Zygote:
         except BlockingIOError:
             return ""
 
-    def _watch(self, pid: int, started: float, wall_s: float, cpu_s: float) -> dict[str, Any]:
-        """Wait for the candidate within its limits, and end whatever is left of it."""
+    def _watch(self, pid: int, started: float, request: dict[str, Any]) -> tuple[int, bytes]:
+        """Wait for the candidate within its limits. Returns its status and the report of it."""
+        wall_s, cpu_s = request["wall_s"], request["cpu_s"]
         pidfd = os.pidfd_open(pid)
         poller = select.poll()
         poller.register(pidfd, select.POLLIN)
-        poller.register(self._control, select.POLLIN)
+        # The next request may wait there already; only a candidate that is talked to can be stopped.
+        poller.register(self._control, select.POLLIN if request["mode"] == "outside" else 0)
         clock = (~pid << 3) | 2  # the kernel's name for the processor time of another process
         limit, waited_s = "", 0.0
         left = min(wall_s, cpu_s)
@@ -152,6 +184,8 @@ class _Zygote:
                 break
         if any(fd != pidfd for fd, _ in events):
             try:
+                if request["mode"] != "outside":
+                    raise EOFError
                 wire.receive_request(self._control)  # its tests are over
             except (EOFError, OSError):
                 os._exit(0)  # the supervisor has gone; the namespace or the death signal ends the candidate
@@ -162,8 +196,7 @@ class _Zygote:
         _, status, usage = os.wait4(pid, 0)
         wall = time.monotonic() - started
         cpu = usage.ru_utime + usage.ru_stime
-        return {"status": status, "limit": limit, "waited_s": waited_s, "wall_s": wall, "cpu_s": cpu,
-                "peak_kb": usage.ru_maxrss}  # fmt: skip
+        return status, wire.report_of(status, limit, waited_s, wall, cpu, usage.ru_maxrss)
 
     def _waited_s(self, pidfd: int, wall_s: float, used_s: float, cpu_s: float) -> float:
         """How long it was ready to run but had no processor: the kernel tells that from sleep."""
@@ -178,22 +211,21 @@ class _Zygote:
 class _Judges:
     """Makes processes that run tests; each gets its orders from the supervisor over a socket of its own."""
 
-    def __init__(self, control: socket.socket, entered: Layers, limits: dict[str, float]) -> None:
+    def __init__(self, control: socket.socket, entered: Layers) -> None:
         self._control = control
         self._layers = entered
-        self._limits = limits | {"cpu_s": _UNLIMITED_S}
 
     def answer(self, request: dict[str, Any], fds: list[int]) -> None:
         if "end" in request:
             wire.send_reply(self._control, {"status": self._end(request["end"])})
             return
         try:
-            if os.fork() == 0:
+            if kernel.fork() == 0:
                 try:
-                    fd = self._layers.confine(-1, -1, fds[0], self._limits)
+                    self._layers.confine(fds, _UNLIMITED_S)
                 except BaseException:
                     os._exit(1)
-                judging.serve(fd)
+                judging.serve()
             report = {}
         except OSError as error:
             report = {"error": f"{type(error).__name__}: {error}"}
@@ -210,15 +242,6 @@ class _Judges:
             return os.waitpid(-1, 0)[1]
         except ChildProcessError:
             return 0
-
-
-def _memory_file(content: bytes) -> int:
-    fd = os.memfd_create("io", os.MFD_CLOEXEC)
-    view = memoryview(content)
-    while view:
-        view = view[os.write(fd, view) :]
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
 
 
 def _read_proc(proc: int, path: str) -> str:
