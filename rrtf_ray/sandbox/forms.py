@@ -86,7 +86,7 @@ def compiled(source: str | ast.Module) -> CodeType:
 
 class _Value(Form):
     def __init__(self, test: Test) -> None:
-        self._arguments, expected = _literal(test.code), _literal(test.expected)
+        self._arguments, expected = literal(test.code), literal(test.expected)
         if not isinstance(self._arguments, list | tuple):
             raise ValueError(f"{_one_line(test.code)} is not a tuple or list of positional arguments")
         self._rest = (marshal.dumps(expected), test.atol, compiled(test.checker) if test.checker else None)
@@ -247,7 +247,7 @@ def _calls_in(node: ast.AST, names: set[str]) -> Iterator[ast.Call]:
         yield node
 
 
-def _literal(source: str) -> Any:
+def literal(source: str) -> Any:
     """ast.literal_eval, and the floats that have no literal: `inf` and `nan` (as repr writes them)."""
     tree = ast.parse(source.strip(), mode="eval")
     for node in ast.walk(tree):

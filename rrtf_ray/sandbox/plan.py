@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import CodeType
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 from rrtf_ray.errors import DataError
 from rrtf_ray.records import ProblemKind, Test, TestKind
 from rrtf_ray.sandbox import wire
-from rrtf_ray.sandbox.forms import CalledAhead, Form, compiled, read_form
+from rrtf_ray.sandbox.forms import CHECK_NAME, CalledAhead, Form, compiled, literal, read_form
 from rrtf_ray.sandbox.names import Helpers, unresolved_names
+from rrtf_ray.sandbox.rehearsal import rehearsal_of
 
 _PARSE_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 _MAX_RESULTS = 20_000
@@ -40,11 +41,13 @@ class Pair:
     program_job: marshalled, for the programs' zygote: what a program's process has to do; nothing that is expected.
     judge: for the tests; judge_job: the same marshalled, for a process of theirs.
     plain: the tests only compare what the program gave with literals, which the supervisor can do itself.
+    foreseen: the calls were found by a rehearsal of the tests; they may turn out to be others.
     """
 
     program_job: bytes
     judge: dict[str, Any]
     plain: bool = False
+    foreseen: bool = False
 
     @cached_property
     def judge_job(self) -> bytes:
@@ -68,7 +71,10 @@ class StdioPlan(Plan):
 
 
 class FunctionPlan(Plan):
-    """ahead: both sides where all calls are known before the tests run, else None."""
+    """ahead: both sides where all calls are known before the tests run, else None.
+
+    may_rehearse: the calls may be found by a rehearsal of the tests, whose result `foresee` takes.
+    """
 
     def __init__(self, tests: Sequence[Test], entry_point: str, setup: str, fail_fast: bool, prompt: str) -> None:
         entry_point = entry_point.strip()
@@ -86,6 +92,7 @@ class FunctionPlan(Plan):
         calls = CalledAhead()
         is_ahead = not self._wanted and all(form.call_ahead(calls) for form in forms)
         self.ahead = self._pair(_steps(forms), calls, all(form.is_plain for form in forms)) if is_ahead else None
+        self.may_rehearse = self.ahead is None and not self._wanted
         if self.ahead is None:
             _ = self.talking  # a test that does not compile is found now
 
@@ -101,6 +108,13 @@ class FunctionPlan(Plan):
         """Both sides, where the tests call the program while they run."""
         return self._pair(self._plain_steps, None, False)
 
+    def foresee(self, calls: list[str] | None) -> None:
+        """calls: messages, as a rehearsal of the tests found them."""
+        self.may_rehearse = False
+        if calls:
+            program = wire.dumps({**self._program_side(), "foreseen": calls})
+            self.ahead = replace(self.talking, program_job=program, foreseen=True)
+
     @cached_property
     def inside_job(self) -> bytes:
         """Marshalled: as both sides, for tests that need the program's own interpreter."""
@@ -114,15 +128,20 @@ class FunctionPlan(Plan):
             "entry_name": self._entry_name,
             "tests": steps,
             "num_ahead": len(calls.arguments) if calls else 0,
+            "rehearsal": [] if calls else rehearsal_of(self._tests, CHECK_NAME, literal),
         }
-        program = {
+        program = self._program_side() | {"calls": calls.arguments if calls else []}
+        return Pair(wire.dumps(program), judge, plain)
+
+    def _program_side(self) -> dict[str, Any]:
+        return {
             "setup": self._common["setup"],
             "entry_point": self._entry_code,
             "names": self._wanted,
             "classes": self._helpers.classes,
-            "calls": calls.arguments if calls else [],
+            "calls": [],
+            "foreseen": [],
         }
-        return Pair(wire.dumps(program), judge, plain)
 
 
 def make_plan(

@@ -7,6 +7,7 @@ No signal handler is set and no thread started, so any thread may use it.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import select
@@ -259,17 +260,26 @@ class Tests:
         self.control, self._job = ours, job
         self._request({"plan": job}, deadline)
 
-    def read(self, file: int, cpu_s: float, deadline: float) -> tuple[bytes, str]:
+    def read(self, file: int, cpu_s: float, deadline: float, foreseen: bool) -> tuple[bytes, str]:
         """The records of the tests with what a program has written to `file`, and their nonce."""
         nonce = secrets.token_hex(8)
         os.lseek(file, 0, os.SEEK_SET)
-        self.ask(nonce, file, _TESTS_FACTOR * cpu_s + 1)
+        self.ask(nonce, file, _TESTS_FACTOR * cpu_s + 1, foreseen)
         return self.answer(deadline), nonce
 
-    def ask(self, nonce: str, channel: int, cpu_s: float) -> None:
+    def ask(self, nonce: str, channel: int, cpu_s: float, foreseen: bool = False) -> None:
         """Have the tests run with the program at the other end of `channel`."""
         self._cpu_s = cpu_s
-        self._request({"nonce": nonce, "cpu_s": cpu_s}, time.monotonic() + _GRACE_S, [channel])
+        request = {"nonce": nonce, "cpu_s": cpu_s, "foreseen": foreseen}
+        self._request(request, time.monotonic() + _GRACE_S, [channel])
+
+    def rehearse(self, cpu_s: float) -> list[str]:
+        """The calls that the tests make, as far as can be told without a program; empty where it cannot."""
+        self._cpu_s = cpu_s
+        deadline = time.monotonic() + 4 * cpu_s + _GRACE_S
+        self._request({"nonce": "", "cpu_s": cpu_s, "foreseen": True, "rehearse": True}, deadline)
+        calls = json.loads(self.answer(deadline))
+        return [str(call) for call in calls]
 
     def check(self, test: int, given: str, got: str, expected: str, cpu_s: float) -> tuple[bytes, str]:
         """What the checker of a STDIO test says: a message, and its nonce."""

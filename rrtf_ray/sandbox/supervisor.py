@@ -19,6 +19,7 @@ from rrtf_ray.records import Outcome, ProblemKind, Test, TestStatus, Verdict
 from rrtf_ray.sandbox import judge, plain, wire
 from rrtf_ray.sandbox.cache import VerdictCache
 from rrtf_ray.sandbox.inside.channel import STAYS
+from rrtf_ray.sandbox.inside.testing import UNFORESEEN
 from rrtf_ray.sandbox.judge import MachineryFault, Report
 from rrtf_ray.sandbox.limits import Limits
 from rrtf_ray.sandbox.plan import FunctionPlan, StdioPlan, make_plan
@@ -32,7 +33,7 @@ _REFERENCE_FACTOR = 4.0
 _LEAST_CPU_S = 0.5
 """A limit that is calibrated is this many times the reference's own processor time, and not less than this."""
 
-
+_REHEARSAL_CPU_S = 1.0
 _MAX_REFERENCES = 1024
 
 
@@ -126,11 +127,10 @@ class Sandbox:
         Raises DataError for tests that cannot be read.
         """
         plan = make_plan(tests, kind, entry_point, setup, fail_fast, prompt)
-        mode: Mode = "script" if isinstance(plan, StdioPlan) else "ahead" if plan.ahead else "talking"
-        job = _Job(plan, self.limits.cpu_s, fail_fast, mode)
         verdicts: dict[str, Verdict] = {}
         with self._lock:
             self._start()
+            job = _Job(plan, self.limits.cpu_s, fail_fast, self._first_mode(plan))
             if reference:
                 job = self._suited(job, reference, calibrate)
             for program in dict.fromkeys(programs):
@@ -148,6 +148,21 @@ class Sandbox:
                 waiting += again.items()
         return [verdicts[program] for program in programs]
 
+    def _first_mode(self, plan: StdioPlan | FunctionPlan) -> Mode:
+        if isinstance(plan, StdioPlan):
+            return "script"
+        if plan.may_rehearse:
+            plan.foresee(self._rehearsed(plan))
+        return "ahead" if plan.ahead else "talking"
+
+    def _rehearsed(self, plan: FunctionPlan) -> list[str]:
+        try:
+            tests = self._start_tests()
+            tests.prepare(plan.talking.judge_job)
+            return tests.rehearse(_REHEARSAL_CPU_S)
+        except (TestsStopped, MachineryFault, ValueError):
+            return []
+
     def _suited(self, job: _Job, reference: str, calibrate: bool) -> _Job:
         """The job as the reference's run shows that it must be; as it is where the reference does not pass."""
         key = VerdictCache.reference_key(job.plan, reference, self._setting)
@@ -162,6 +177,7 @@ class Sandbox:
             self._references.clear()
         self._references[key] = known
         used_s, mode = known
+        mode = job.mode if mode == "ahead" else mode  # the calls ahead may be known no longer
         cpu_s = min(job.cpu_s, max(_LEAST_CPU_S, _REFERENCE_FACTOR * used_s)) if calibrate else job.cpu_s
         return replace(job, cpu_s=cpu_s, mode=mode)
 
@@ -251,9 +267,11 @@ class Sandbox:
         tests = self._start_tests()
         tests.prepare(pair.judge_job)
         try:
-            records, nonce = tests.read(file, job.cpu_s, time.monotonic() + self._wall_s(job))
+            records, nonce = tests.read(file, job.cpu_s, time.monotonic() + self._wall_s(job), pair.foreseen)
         except TestsStopped as error:
             return self._tests_stopped(job, error)
+        if records == UNFORESEEN:
+            return replace(job, mode="talking"), 0.0
         return self._result(job, replace(report, message=records), nonce)
 
     def _run_talking(self, processes: Programs, job: _Job, plan: FunctionPlan, source: bytes) -> tuple[_Result, float]:

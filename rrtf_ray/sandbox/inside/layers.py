@@ -180,7 +180,8 @@ class Layers:
         standard: descriptors of a script's input and output; without them there is nothing to read or see.
         Every page that this touches is copied, at more than the cost of the system calls.
         """
-        os.setsid()
+        if not self._is_alone:
+            os.setsid()
         if standard:
             os.dup2(standard[0], 0)
             os.dup2(standard[1], 1)

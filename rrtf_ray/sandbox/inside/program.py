@@ -31,6 +31,7 @@ from rrtf_ray.sandbox.inside.channel import (
 from rrtf_ray.sandbox.inside.loading import Unusable, describe
 
 _ITERATORS = (types.GeneratorType, map, filter, zip, enumerate, reversed)
+LOADED: list[Any] = ["load", "", "", {"d": []}]
 _MIN_RECURSION = 20_000
 """For the codec, whatever the program has set for itself."""
 
@@ -51,6 +52,10 @@ def make_calls(job: dict[str, Any], file: int) -> None:
     if answers.load(take_given(file).decode("utf-8", "surrogatepass")):
         for arguments in job["calls"]:
             answers.call(ENTRY, *marshal.loads(arguments))
+        if job["foreseen"]:
+            answers.send(LOADED)
+            for text in job["foreseen"]:
+                answers.answer(text)
         if answers.has_handles:
             write_all(file, STAYS)
 
@@ -102,7 +107,7 @@ class _Answers:
         """Until the other side has gone."""
         self._reader = reader
         while True:
-            self._answer(reader.read())
+            self.answer(reader.read())
 
     def send(self, message: list[Any]) -> None:
         write_message(self._fd, codec.to_json(message))
@@ -173,7 +178,8 @@ class _Answers:
             arguments = []
         return ["e", [kind.__module__, kind.__name__], describe(error), arguments, _builtin_base(kind)]
 
-    def _answer(self, text: str) -> None:
+    def answer(self, text: str) -> None:
+        """Do what this message of the tests asks for, and send what comes of it."""
         decoder = codec.Decoder(self._stand_in, self._classes)
         operation, handle, *rest = decoder.value(text)
         shared = [decoder.objects[index] for index in sorted(decoder.objects)]

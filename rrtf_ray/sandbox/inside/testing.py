@@ -23,6 +23,8 @@ RESULT_NAME = "_rrtf_result"
 """Names in the tests' code that `rrtf_ray.sandbox.plan` has put there."""
 GARBAGE = b"?\n"
 """In place of records, where the program's side has written what its runner cannot have written."""
+UNFORESEEN = b"!\n"
+"""In place of records, where the tests made another call than was foreseen."""
 _REL_TOL = 1e-6
 _ABS_TOL = 1e-6
 
@@ -50,6 +52,11 @@ def recorder(write: Callable[[bytes], Any], nonce: str) -> Record:
 
 def judge_program(job: dict[str, Any], program: Program, names: dict[str, Any], record: Record) -> bool:
     """Run the job's tests with a program, and record what comes of them; False where it wrote what no runner writes."""
+
+    def note(letter: str, text: str) -> None:
+        program.has_failed |= letter in "fe"
+        record(letter, text)
+
     try:
         how, text, found = program.loaded()
         if how:
@@ -62,7 +69,7 @@ def judge_program(job: dict[str, Any], program: Program, names: dict[str, Any], 
         names[RESULT_NAME] = program.result
         if job["entry_name"]:
             names[job["entry_name"]] = program.entry
-        run_tests(job["tests"], names, lambda: program.entry, job["fail_fast"], record)
+        run_tests(job["tests"], names, lambda: program.entry, job["fail_fast"], note)
         record(".", "")
     except Stop:
         record(".", "")

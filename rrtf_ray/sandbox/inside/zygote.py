@@ -28,12 +28,14 @@ from rrtf_ray.sandbox.inside import judging, kernel, layers, program, same_inter
 from rrtf_ray.sandbox.inside.layers import Layers
 
 _PRELOADED = """
-    __future__ abc array ast base64 bisect calendar cmath codecs collections collections.abc contextlib
-    copy copyreg dataclasses datetime decimal enum fractions functools hashlib heapq hmac html inspect
-    io itertools json keyword linecache locale math numbers operator pathlib pickle pprint queue random
-    re reprlib secrets shutil statistics string struct tempfile textwrap threading time timeit traceback
-    types typing unicodedata uuid warnings weakref zlib
+    __future__ abc array ast bisect calendar codecs collections collections.abc contextlib
+    copy copyreg dataclasses datetime decimal enum fractions functools heapq inspect
+    io itertools json keyword linecache locale math numbers operator pathlib pprint random
+    re reprlib statistics string struct textwrap threading time timeit traceback
+    types typing warnings weakref
 """
+"""What programs commonly import. What brings a shared library with it (`hashlib`, `tempfile`) costs every fork, for its
+five mappings each, more than the few programs gain that would import it."""
 _WARM_UP = """
 import math
 from typing import List, Tuple, Optional
@@ -90,7 +92,7 @@ def _warm_up(preload: list[str], paths: list[str]) -> None:
     random.seed(0)  # the children begin with this state
     calls = [wire.dumps(([[3, 1, 2], "a"], {})), wire.dumps(([1], {}))]
     job = {"setup": compile("", "<setup>", "exec"), "entry_point": compile("f", "<entry_point>", "eval"),
-           "names": [], "classes": [], "calls": calls}  # fmt: skip
+           "names": [], "classes": [], "calls": calls, "foreseen": []}  # fmt: skip
     for _ in range(_WARM_UP_ROUNDS):
         file = os.memfd_create("warm", os.MFD_CLOEXEC)
         os.write(file, _WARM_UP.encode())
