@@ -125,6 +125,8 @@ def _sandbox() -> Iterator[Finding]:
     for layer in probe():
         value = "available" if layer.available else "missing"
         yield Finding(f"sandbox: {layer.name}", layer.available, value, layer.remedy, needed=False)
+    node = shutil.which("node") or shutil.which("nodejs") or ""
+    yield Finding("node", bool(node), node or "none", "only needed for JavaScript problems: Node.js 18+", needed=False)
 
 
 def _ports() -> Iterator[Finding]:

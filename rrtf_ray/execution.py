@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rrtf_ray.core.extraction import extract
+from rrtf_ray.core.extraction import extract_for
 from rrtf_ray.errors import DataError
-from rrtf_ray.records import Outcome, Problem, Verdict
+from rrtf_ray.records import Language, Outcome, Problem, Verdict
 from rrtf_ray.sandbox import Sandbox
 
 
 def reference_program(problem: Problem) -> str:
     """The problem's reference as a program; empty where there is none."""
-    if not problem.reference:
-        return ""
-    return extract(problem.reference, problem.prompt, problem.entry_point, problem.kind, problem.setup).program
+    return extract_for(problem, problem.reference).program if problem.reference else ""
 
 
 def run_problem(
@@ -32,10 +30,11 @@ def run_problem(
             kind=problem.kind,
             entry_point=problem.entry_point,
             fail_fast=fail_fast,
-            # A program carries the setup and the prompt itself; the tests need their names as well.
-            prompt=f"{problem.setup}\n{problem.prompt}",
+            # A program carries the setup and the prompt itself; tests in its language need their names as well.
+            prompt=f"{problem.setup}\n{problem.prompt}" if problem.language is Language.PYTHON else "",
             reference=reference_program(problem),
             calibrate=calibrate,
+            language=problem.language,
         )
     except DataError as error:  # no fault of the programs
         return [Verdict(Outcome.SANDBOX_ERROR, detail=f"problem {problem.id!r}: {error}") for _ in programs]

@@ -21,9 +21,18 @@ class ProblemKind(StrEnum):
     """How a program is called by its tests."""
 
     FUNCTION = "function"
-    """The tests call `entry_point`, a function or `Solution().method`."""
+    """The tests call `entry_point`, a function or `Solution().method` (`new Solution().method` in JavaScript)."""
     STDIO = "stdio"
     """The program reads standard input and writes standard output."""
+
+
+class Language(StrEnum):
+    """What the programs of a problem are written in; its tests are Python, or text, whatever the language."""
+
+    PYTHON = "python"
+    """Run by the interpreter that runs this."""
+    JAVASCRIPT = "javascript"
+    """Run by the machine's node."""
 
 
 class Split(StrEnum):
@@ -71,7 +80,7 @@ class Outcome(StrEnum):
     RUNTIME_ERROR = "runtime_error"
     """It raised, or ended before its tests were over, and no test passed."""
     COMPILE_ERROR = "compile_error"
-    """It is not valid Python."""
+    """It is not valid source."""
     TIMEOUT = "timeout"
     """It used up its limit of time."""
     OUT_OF_MEMORY = "out_of_memory"
@@ -145,14 +154,15 @@ class Problem:
     """One programming problem. Written by `problems import` and the quickstart, read by sample.
 
     id: unique in its data set.
-    prompt: what the student continues; for functions it is Python source up to the body.
+    prompt: what the student continues; for functions it is source up to the body.
     kind: how the tests call the program.
-    entry_point: the function's name, or `Class().method`; empty for STDIO.
+    entry_point: the function's name, or `Class().method` (JavaScript: `new Class().method`); empty for STDIO.
     tests: at least one.
     reference: a response (what follows the prompt) that is known to be right; empty if there is none.
     teacher_responses: responses of teachers, the reference not included.
     setup: source that stands before the program (imports and helpers that the tests' authors took for granted).
     split: train or held out.
+    language: of prompt, reference, responses and setup; the tests are Python in every language.
     """
 
     id: str
@@ -164,6 +174,7 @@ class Problem:
     teacher_responses: tuple[str, ...] = ()
     setup: str = ""
     split: Split = Split.TRAIN
+    language: Language = Language.PYTHON
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -172,6 +183,11 @@ class Problem:
             raise DataError(f"problem {self.id!r} has no tests; add a test or remove the problem")
         if self.kind is ProblemKind.FUNCTION and not self.entry_point:
             raise DataError(f"problem {self.id!r} is of kind 'function' but has no entry_point; name the function")
+        if self.language is Language.JAVASCRIPT and any(test.kind is TestKind.UNITTEST for test in self.tests):
+            raise DataError(
+                f"problem {self.id!r} is in JavaScript and has tests of kind 'unittest', which need a program in "
+                "Python; give tests of kind check, assert or value"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from rrtf_ray import records
+from rrtf_ray.artifacts import RowStore
 from rrtf_ray.errors import DataError
 from rrtf_ray.records import (
     Candidate,
     Group,
+    Language,
     Outcome,
     Problem,
     ProblemKind,
@@ -81,12 +83,13 @@ def make_ranking() -> Ranking:
     "record",
     [
         make_problem(),
+        dataclasses.replace(make_problem(), language=Language.JAVASCRIPT),
         make_group(),
         make_ranking(),
         Ranking("own/none", "p", (), Reason.TOO_FEW, dropped=2),
         Group(make_problem(), (), error="the engine died"),
     ],
-    ids=["problem", "group", "ranking", "empty_ranking", "empty_group"],
+    ids=["problem", "javascript", "group", "ranking", "empty_ranking", "empty_group"],
 )
 def test_round_trip_through_parquet(record: Any, tmp_path: Path) -> None:
     table = to_table([record, record], type(record))
@@ -138,6 +141,32 @@ def test_missing_keys_with_defaults_are_tolerated() -> None:
     assert (problem.setup, problem.split, problem.reference) == ("", Split.TRAIN, "")
 
 
+@pytest.mark.parametrize(("record", "id_column"), [(make_problem(), "id"), (make_group(), "problem.id")])
+def test_parquet_of_before_there_were_languages_is_read(record: Any, id_column: str, tmp_path: Path) -> None:
+    rows = [to_row(record)]
+    old = pa.Table.from_pylist([without(row, "language") for row in rows])
+    assert "language" not in str(old.schema)
+    pq.write_table(old, tmp_path / "part-0.parquet")
+    assert from_table(type(record), pq.read_table(tmp_path / "part-0.parquet")) == [record]
+    [back] = RowStore(str(tmp_path), type(record), id_column).read()
+    assert back == record
+    assert (back.problem if id_column != "id" else back).language is Language.PYTHON
+
+
+def without(value: Any, name: str) -> Any:
+    """A row without a key, however deep it lies."""
+    if isinstance(value, dict):
+        return {key: without(item, name) for key, item in value.items() if key != name}
+    return [without(item, name) for item in value] if isinstance(value, list) else value
+
+
+def test_a_javascript_problem_has_no_unittest() -> None:
+    test = Test(TestKind.UNITTEST, "class T(unittest.TestCase):\n    pass\n")
+    assert dataclasses.replace(make_problem(), tests=(test,)).tests == (test,)
+    with pytest.raises(DataError, match=r"'own/add' is in JavaScript .* 'unittest', .*; give tests of kind check"):
+        dataclasses.replace(make_problem(), tests=(*make_problem().tests, test), language=Language.JAVASCRIPT)
+
+
 def edited(row: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {**row, **changes}
 
@@ -150,6 +179,7 @@ def edited(row: dict[str, Any], **changes: Any) -> dict[str, Any]:
         ({"id": None}, r"Problem\.id: None is null, expected a text"),
         ({"kind": "stdin"}, r"Problem\.kind: 'stdin' is not one of function, stdio"),
         ({"kind": ["stdio"]}, r"Problem\.kind: .* is not one of function, stdio"),
+        ({"language": "lua"}, r"Problem\.language: 'lua' is not one of python, javascript"),
         ({"tests": "assert 1"}, r"Problem\.tests: 'assert 1' is of type str, expected a list"),
         (
             {"tests": [{"kind": "assert", "code": "x"}, {"kind": "asert", "code": "x"}]},

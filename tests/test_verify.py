@@ -23,7 +23,7 @@ from rrtf_ray.problems.source import Row
 from rrtf_ray.records import Outcome, Problem, TestStatus, Verdict
 from rrtf_ray.verify import verify, workers
 from rrtf_ray.verify.results import default_output, results_file
-from rrtf_ray.verify.rows import BATCH, WINDOW, Tally, batches_of
+from rrtf_ray.verify.rows import BATCH, WINDOW, Tally, batches_of, samples_of
 from tests.conftest import ROOT
 from tests.problems import rows
 from tests.records_for_tests import problem
@@ -51,6 +51,18 @@ def judge(tmp_path: Path, problem_rows: list[Any], sample_rows: list[Any], **opt
     samples = rows.write_jsonl(tmp_path / "s.jsonl", sample_rows)
     verify(problems, samples, **{"workers": 1, **options})
     return results(tmp_path / "s.results.jsonl")
+
+
+def test_programs_in_javascript(tmp_path: Path) -> None:
+    source = rows.write_jsonl(tmp_path / "p.jsonl", [rows.humaneval_javascript()])
+    problems = list(load("humaneval", source))
+    whole = "const triple = (x) => 3 * x;\nconsole.log(triple(1));\n"
+    row = Row("s.jsonl:1", {})
+    texts = [(whole, True), ("  return 3 * x;\n}\nconsole.log(1);\n", False)]
+    sample_rows = [SampleRow(row, "own/js", "", (text,), whole=is_whole) for text, is_whole in texts]
+    first, second = samples_of(sample_rows, ProblemIndex(problems), "")
+    assert first.program(problems[0]) == whole
+    assert second.program(problems[0]) == problems[0].prompt + "  return 3 * x;\n}\n"
 
 
 # --- the shapes of problems and samples

@@ -1,4 +1,4 @@
-"""Find the program in a model's response.
+"""Find the program in a model's response: in Python here, in JavaScript in `core.javascript`.
 
 In: the response as it came, the problem's prompt, entry point, kind and setup. Out: the completion (the code
 as it follows the prompt, which is what training sees) and the program (the source to run, empty for no code).
@@ -23,7 +23,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rrtf_ray.records import ProblemKind
+from rrtf_ray.core import javascript
+from rrtf_ray.records import Language, Problem, ProblemKind
 
 _TOKEN = re.compile(r'#[^\n]*|"""|\'\'\'|["\']|[\[({]|[\])}]|\\\n|\n')
 _STRING_END = {
@@ -56,10 +57,18 @@ class Extraction:
     program: str
 
 
+def extract_for(problem: Problem, response: str) -> Extraction:
+    """The completion and the program in a response to `problem`."""
+    p = problem
+    if p.language is Language.JAVASCRIPT:
+        return Extraction(*javascript.extract(response, p.prompt, p.entry_point, p.kind, p.setup))
+    return extract(response, p.prompt, p.entry_point, p.kind, p.setup)
+
+
 def extract(
     response: str, prompt: str, entry_point: str, kind: ProblemKind = ProblemKind.FUNCTION, setup: str = ""
 ) -> Extraction:
-    """The completion and the program in `response`."""
+    """The completion and the program in a `response` in Python."""
     response, prompt, setup = _normalised(response), _normalised(prompt), _normalised(setup)
     if kind is ProblemKind.STDIO:
         code = _script(response)
@@ -79,10 +88,12 @@ def extract(
     return Extraction(completion, _assembled(setup, prompt + completion))
 
 
-def whole_program(text: str, setup: str = "") -> str:
+def whole_program_for(problem: Problem, text: str) -> str:
     """The source to run for a `text` that is a whole program already, as it is; empty for no code."""
+    if problem.language is Language.JAVASCRIPT:
+        return javascript.whole_program(text, problem.setup)
     text = _normalised(text)
-    return _assembled(_normalised(setup), text) if text.strip() else ""
+    return _assembled(_normalised(problem.setup), text) if text.strip() else ""
 
 
 def top_level_chunks(source: str) -> list[str]:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rrtf_ray.core.extraction import extract
+from rrtf_ray.core.extraction import extract_for
 from rrtf_ray.records import Candidate, Group, Problem, Sampling, Source
 
 
@@ -63,7 +63,7 @@ def build_group(
 
 
 def _candidate(id_: str, model: str, problem: Problem, draft: Draft) -> Candidate:
-    found = extract(draft.response, problem.prompt, problem.entry_point, problem.kind, problem.setup)
+    found = extract_for(problem, draft.response)
     return Candidate(
         id=id_,
         source=draft.source,

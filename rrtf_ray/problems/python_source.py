@@ -7,20 +7,22 @@ import builtins
 import re
 import sys
 
-from rrtf_ray.core.extraction import extract, symbols
+from rrtf_ray.core.extraction import extract_for, symbols
 from rrtf_ray.errors import DataError
 from rrtf_ray.problems.source import Row
-from rrtf_ray.records import Problem, Split
+from rrtf_ray.records import Language, Problem, Split
 
+_HUMANEVAL_ID = re.compile(r"HumanEval/.*|JavaScript/\d+")
 _MBPP_ID = re.compile(r"mbpp\w*/(\d+)", re.IGNORECASE)
 
 
 def split_of(task_id: str) -> Split:
-    """The usual split of a public problem: HumanEval is held out, and so is MBPP's test split (11 to 510).
+    """The usual split of a public problem: HumanEval is held out (in HumanEval-X `JavaScript/0` and so on), and so is
+    MBPP's test split (11 to 510).
 
     MBPP's 1-10 are its few-shot prompts, 511-600 its validation and 601-974 its train split: all train here.
     """
-    if task_id.startswith("HumanEval/"):
+    if _HUMANEVAL_ID.fullmatch(task_id):
         return Split.HELD_OUT
     match = _MBPP_ID.fullmatch(task_id)
     return Split.HELD_OUT if match and 11 <= int(match.group(1)) <= 510 else Split.TRAIN
@@ -110,12 +112,14 @@ def called_function(row: Row, tests: list[str], defined: list[str]) -> str:
 
 
 def check_reference(row: Row, problem: Problem) -> None:
-    """Raise DataError unless the program that the reference makes is valid Python."""
+    """Raise DataError unless the reference makes a program, which has to be valid where it is Python."""
     if not problem.reference:
         return
-    program = extract(problem.reference, problem.prompt, problem.entry_point, problem.kind, problem.setup).program
+    program = extract_for(problem, problem.reference).program
     if not program:
         raise row.error(f"the reference of problem {problem.id!r} holds no code: {_first_line(problem.reference)!r}")
+    if problem.language is not Language.PYTHON:  # only node knows what is valid there: `problems check` runs it
+        return
     try:
         compile(program, "<response>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:

@@ -1,7 +1,8 @@
 """Problems whose programs read standard input and write standard output: inputs, outputs and a solution.
 
 The statement is the field `prompt` (or `question`, `description`) where there is one; else the docstring of
-the solution's last documented function, with its signature, because the input holds its arguments.
+the solution's last documented function, with its signature, because the input holds its arguments. A row whose field
+`language` is "javascript" has its solution in JavaScript, and needs a statement.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from rrtf_ray.problems.python_source import docstring, functions_of, parsed, split_of
+from rrtf_ray.problems.languages import language_of, statement
+from rrtf_ray.problems.python_source import functions_of, parsed, split_of
 from rrtf_ray.problems.source import Row
-from rrtf_ray.records import Problem, ProblemKind, Test, TestKind
+from rrtf_ray.records import Language, Problem, ProblemKind, Test, TestKind
 
 FIELDS = ("task_id", "inputs", "outputs", "solution")
 
@@ -25,16 +27,18 @@ def convert(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
 def _problem(row: Row) -> Problem:
     inputs, outputs = row.texts("inputs"), row.texts("outputs")
     task_id, solution = row.text("task_id"), row.text("solution", "")
+    language = language_of(row)
     if not inputs or len(inputs) != len(outputs):
         raise row.error(f"problem {task_id!r} has {len(inputs)} inputs and {len(outputs)} outputs; give one each")
     return Problem(
         id=task_id,
-        prompt=docstring(_statement(row, solution, inputs[0], outputs[0])),
+        prompt=statement(_statement(row, solution, inputs[0], outputs[0]), language),
         kind=ProblemKind.STDIO,
         entry_point="",
         tests=tuple(Test(TestKind.STDIO, i, o) for i, o in zip(inputs, outputs, strict=True)),
         reference=solution,
         split=split_of(task_id),
+        language=language,
     )
 
 
@@ -44,6 +48,8 @@ def _statement(row: Row, solution: str, first_input: str, first_output: str) -> 
         if row.fields.get(name):
             how = "Read from standard input and write to standard output."
             return f"{row.text(name).strip()}\n\n{how}\n\n{example}"
+    if language_of(row) is not Language.PYTHON:
+        raise row.error("there is no statement: give a field 'prompt'")
     tree = parsed(row, "solution", solution)
     documented = [f for f in functions_of(tree) if ast.get_docstring(f)]
     called = {name for statement in tree.body for name in _called(statement)}

@@ -1,4 +1,4 @@
-"""Runs untrusted Python programs against tests.
+"""Runs untrusted programs, in Python or JavaScript, against tests.
 
     with Sandbox(Limits(cpu_s=3), isolation="required") as sandbox:
         verdicts = sandbox.run(programs, tests, kind=ProblemKind.FUNCTION, entry_point="add")
@@ -7,13 +7,15 @@ The processes: the supervisor (this package, in the caller's process); a zygote 
 once) and its forks, one per program; another zygote and its fork, one per problem, that runs the tests.
 All but the supervisor have their own pid, mount, network and ipc namespaces; programs and tests moreover are
 unprivileged users without capabilities, under resource limits and a seccomp filter, with an empty environment, a
-read-only view of the interpreter and one small writable directory that is emptied after a program. Linux only; the
-standard library only, no numpy.
+read-only view of the interpreter and one small writable directory that is emptied after a program. Linux only; of
+libraries there is the standard one, and what `preload` names.
 
 A program never decides its own verdict: it gets calls and answers with values, and the tests, the expected values
 and the comparison are in the other process. Values are copied (`inside.codec`); an object of the program's own is
-asked by name and equals nothing (`inside.remote`). Where the tests need the program's own interpreter, which its
-reference shows, they run there and the verdict says so (`Verdict.inside`).
+asked by name and equals nothing (`inside.remote`). Most calls are known before: they stand in the tests as literals,
+or a rehearsal of the tests shows them (`rehearsal`); then the program makes them all and ends before a test runs. Where
+the tests need the program's own interpreter, which its reference shows, they run there and the verdict says so
+(`Verdict.inside`). A program in another language is a command of its own behind the same messages (`languages`).
 
 A fault of the program is an outcome; a fault of the machinery is SANDBOX_ERROR, after one retry.
 

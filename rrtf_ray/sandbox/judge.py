@@ -17,6 +17,8 @@ _FLOAT_TOL = 1e-6
 _BUSY_SHARE = 0.5
 """A time limit reached after more waiting than this is no fault of the program."""
 _STARVED_SHARE = 0.1
+_CRASHES = (signal.SIGABRT, signal.SIGTRAP, signal.SIGILL, signal.SIGSEGV)
+_HEAP_SHARE = 0.7
 _FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|nan)", re.ASCII)
 
 
@@ -28,6 +30,7 @@ class Report:
     waited_s: how long it was ready but had no processor, if it ran into the wall limit.
     message: the records of its tests. output: its standard output.
     kills_itself: whether a candidate could send itself a signal (no seccomp layer).
+    heap_kb: its limit of memory, where it crashes at it in place of saying so.
     """
 
     status: int
@@ -39,6 +42,7 @@ class Report:
     message: bytes
     output: bytes
     kills_itself: bool
+    heap_kb: int = 0
 
     @property
     def starved(self) -> bool:
@@ -145,6 +149,8 @@ def _stopped(report: Report, records: Records) -> tuple[Outcome, str] | None:
         return Outcome.TIMEOUT, f"stopped at its {report.limit or 'cpu'} limit ({spent})"
     if "m" in records.flags:
         return Outcome.OUT_OF_MEMORY, f"MemoryError at its memory limit (peak {report.peak_kb // 1024} MiB)"
+    if report.heap_kb and _exit_signal(report.status) in _CRASHES and report.peak_kb > _HEAP_SHARE * report.heap_kb:
+        return Outcome.OUT_OF_MEMORY, f"crashed at its memory limit (peak {report.peak_kb // 1024} MiB)"
     if _exit_signal(report.status) == signal.SIGKILL:
         if not report.kills_itself:
             raise MachineryFault("a candidate's process was killed from outside, perhaps for lack of memory")

@@ -6,6 +6,7 @@ The number of results is known here, before any program runs: a program that end
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from rrtf_ray.errors import DataError
 from rrtf_ray.records import ProblemKind, Test, TestKind
 from rrtf_ray.sandbox import wire
 from rrtf_ray.sandbox.forms import CHECK_NAME, CalledAhead, Form, compiled, literal, read_form
+from rrtf_ray.sandbox.languages import Runner
 from rrtf_ray.sandbox.names import Helpers, unresolved_names
 from rrtf_ray.sandbox.rehearsal import rehearsal_of
 
@@ -28,10 +30,12 @@ class Plan:
 
     labels: one per result, for `detail`: the statement or the test in short.
     digest: of the tests and all else that this was made of; equal plans have equal ones in every process.
+    runner: of programs that are not Python.
     """
 
     labels: tuple[str, ...]
     digest: bytes
+    runner: Runner | None = None
 
 
 @dataclass(frozen=True)
@@ -60,14 +64,20 @@ class StdioPlan(Plan):
     program_job: as of a Pair. judge_job: the checkers; has_checker: which tests have one.
     """
 
-    def __init__(self, tests: Sequence[Test], setup: str) -> None:
+    def __init__(self, tests: Sequence[Test], setup: str, runner: Runner | None) -> None:
+        self.runner = runner
         checkers = [_checker(number, test) for number, test in enumerate(tests, 1)]
         self.labels = ("standard output",) * len(tests)
-        self.program_job = wire.dumps({"setup": _part(setup, "setup", "exec")})
+        self.program_job = _command_job(runner) if runner else wire.dumps({"setup": _part(setup, "setup", "exec")})
         self.judge_job = wire.dumps({"checkers": checkers})
         self.stdin = tuple(t.code.encode(errors="surrogatepass") for t in tests)
         self.expected = tuple(t.expected for t in tests)
         self.has_checker = tuple(checker is not None for checker in checkers)
+
+    def order(self, program: str, nonce: str) -> bytes:
+        """What the program's process reads from its file."""
+        order = {"program": program, "nonce": nonce}
+        return json.dumps(order).encode() if self.runner else wire.dumps(order)
 
 
 class FunctionPlan(Plan):
@@ -76,11 +86,21 @@ class FunctionPlan(Plan):
     may_rehearse: the calls may be found by a rehearsal of the tests, whose result `foresee` takes.
     """
 
-    def __init__(self, tests: Sequence[Test], entry_point: str, setup: str, fail_fast: bool, prompt: str) -> None:
-        entry_point = entry_point.strip()
+    def __init__(
+        self,
+        tests: Sequence[Test],
+        entry_point: str,
+        setup: str,
+        fail_fast: bool,
+        prompt: str,
+        runner: Runner | None = None,
+    ) -> None:
+        self.runner = runner
+        self._calls: list[str] = []
+        self._entry_point = entry_point = entry_point.strip()
         self._tests = tests
         self._entry_name = entry_point if entry_point.isidentifier() else ""
-        self._entry_code = _part(entry_point, "entry_point", "eval")
+        self._entry_code = None if runner else _part(entry_point, "entry_point", "eval")
         self._helpers = Helpers(prompt, setup, entry_point)
         self._common = {"setup": _part(setup, "setup", "exec"), "fail_fast": fail_fast}
         forms = self._forms()
@@ -90,7 +110,11 @@ class FunctionPlan(Plan):
         bound = self._helpers.names | {self._entry_name}
         self._wanted = sorted({name for form in forms for name in unresolved_names(form.nodes, bound)})
         calls = CalledAhead()
-        is_ahead = not self._wanted and all(form.call_ahead(calls) for form in forms)
+        if runner and self._wanted:
+            raise DataError(f"the tests use {', '.join(self._wanted)} of a program that is not Python; "
+                            "let them call the entry point only")  # fmt: skip
+        # Another language gets its calls as messages, which a rehearsal writes.
+        is_ahead = not runner and not self._wanted and all(form.call_ahead(calls) for form in forms)
         self.ahead = self._pair(_steps(forms), calls, all(form.is_plain for form in forms)) if is_ahead else None
         self.may_rehearse = self.ahead is None and not self._wanted
         if self.ahead is None:
@@ -111,9 +135,22 @@ class FunctionPlan(Plan):
     def foresee(self, calls: list[str] | None) -> None:
         """calls: messages, as a rehearsal of the tests found them."""
         self.may_rehearse = False
-        if calls:
+        self._calls = calls or []
+        if calls and self.runner:
+            self.ahead = replace(self.talking, program_job=_command_job(self.runner), foreseen=True)
+        elif self.runner:
+            raise DataError("a program that is not Python cannot be called while its tests run, and the calls of these "
+                            "tests cannot be told before; let no call depend on what another one gave")  # fmt: skip
+        elif calls:
             program = wire.dumps({**self._program_side(), "foreseen": calls})
             self.ahead = replace(self.talking, program_job=program, foreseen=True)
+
+    def order(self, program: str) -> bytes:
+        """What the program's process reads from its file, before its calls are made ahead."""
+        if self.runner is None:
+            return program.encode("utf-8", "surrogatepass")
+        order = {"program": program, "entry_point": self._entry_point, "calls": self._calls}
+        return json.dumps(order).encode()
 
     @cached_property
     def inside_job(self) -> bytes:
@@ -126,6 +163,7 @@ class FunctionPlan(Plan):
             "helpers": self._helpers.code,
             "classes": self._helpers.classes,
             "entry_name": self._entry_name,
+            "names": self._wanted,
             "tests": steps,
             "num_ahead": len(calls.arguments) if calls else 0,
             "rehearsal": [] if calls else rehearsal_of(self._tests, CHECK_NAME, literal),
@@ -145,11 +183,19 @@ class FunctionPlan(Plan):
 
 
 def make_plan(
-    tests: Sequence[Test], kind: ProblemKind, entry_point: str, setup: str, fail_fast: bool, prompt: str = ""
+    tests: Sequence[Test],
+    kind: ProblemKind,
+    entry_point: str,
+    setup: str,
+    fail_fast: bool,
+    prompt: str = "",
+    runner: Runner | None = None,
 ) -> StdioPlan | FunctionPlan:
-    """DataError, with the test's number, for a test that cannot be read."""
+    """DataError, with the test's number, for a test that cannot be read. runner: of programs that are not Python."""
     if not tests:
         raise DataError("there are no tests to run; give at least one, or do not run the program")
+    if runner and setup:
+        raise DataError("setup is Python; put what a program of another language needs into the program")
     stdio = kind is ProblemKind.STDIO
     for number, test in enumerate(tests, 1):
         if (test.kind is TestKind.STDIO) != stdio:
@@ -157,10 +203,20 @@ def make_plan(
                 f"test {number} is of kind {test.kind.value!r} in a problem of kind {kind.value!r}; "
                 f"{'give tests of kind stdio' if stdio else 'give tests of kind check, assert, value or unittest'}"
             )
-    plan = StdioPlan(tests, setup) if stdio else FunctionPlan(tests, entry_point, setup, fail_fast, prompt)
-    made_of = repr((tuple(tests), kind, entry_point, setup, fail_fast, prompt)).encode("utf-8", "surrogatepass")
+    plan: StdioPlan | FunctionPlan
+    if stdio:
+        plan = StdioPlan(tests, setup, runner)
+    else:
+        plan = FunctionPlan(tests, entry_point, setup, fail_fast, prompt, runner)
+    made_of = repr((tuple(tests), kind, entry_point, setup, fail_fast, prompt, runner and runner.identity)).encode(
+        "utf-8", "surrogatepass"
+    )
     plan.digest = hashlib.sha256(made_of).digest()
     return plan
+
+
+def _command_job(runner: Runner) -> bytes:
+    return wire.dumps({"command": list(runner.command)})
 
 
 def _form(number: int, test: Test, entry_name: str) -> Form:

@@ -26,6 +26,7 @@ from rrtf_ray.errors import SandboxError
 from rrtf_ray.sandbox import wire
 from rrtf_ray.sandbox.inside.channel import MAX_RECEIVED
 from rrtf_ray.sandbox.judge import MachineryFault, Report
+from rrtf_ray.sandbox.languages import Runner
 from rrtf_ray.sandbox.limits import Limits
 
 _START_S = 60.0
@@ -51,12 +52,16 @@ main(int(sys.argv[1]))
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a sandbox's processes are started. paths: directories of the modules in `preload`."""
+    """How a sandbox's processes are started.
+
+    paths: directories of the modules in `preload`. runner: of programs that are not Python.
+    """
 
     limits: Limits
     without: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    runner: Runner | None = None
 
 
 class Zygote:
@@ -90,7 +95,8 @@ class Zygote:
             "without": list(setting.without),
             "limits": asdict(setting.limits),
             "preload": list(setting.preload),
-            "paths": list(setting.paths),
+            "paths": [*setting.paths, *(setting.runner.paths if setting.runner else ())],
+            "runs_commands": setting.runner is not None,
             "judges": judges,
         }
         try:
@@ -178,6 +184,7 @@ class Programs:
         self._max_output = (setting.limits.output_kb << 10) + 1
         self.causes = self._zygote.causes
         self._kills_itself = bool(self.causes.get("seccomp"))
+        self._heap_kb = setting.limits.memory_mb << 10 if setting.runner else 0
 
     def run_alone(
         self, job: bytes, runs: Iterable[Run], wall_s: float, cpu_s: float
@@ -200,7 +207,7 @@ class Programs:
                 end = self._zygote.receive_report(time.monotonic() + wall_s + _GRACE_S)
                 file, *standard = waiting[0]
                 output = os.pread(standard[1], self._max_output, 0) if standard else b""
-                yield Report(*end, _content(file), output, self._kills_itself), file
+                yield Report(*end, _content(file), output, self._kills_itself, self._heap_kb), file
                 _close(waiting.popleft())
         finally:
             for files in waiting:

@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rrtf_ray.errors import InputError, SandboxError
-from rrtf_ray.records import Outcome, ProblemKind, Test, TestStatus, Verdict
+from rrtf_ray.records import Language, Outcome, ProblemKind, Test, TestStatus, Verdict
 from rrtf_ray.sandbox import judge, plain, wire
 from rrtf_ray.sandbox.cache import VerdictCache
 from rrtf_ray.sandbox.inside.channel import STAYS
 from rrtf_ray.sandbox.inside.testing import UNFORESEEN
 from rrtf_ray.sandbox.judge import MachineryFault, Report
+from rrtf_ray.sandbox.languages import Runner, runner_of
 from rrtf_ray.sandbox.limits import Limits
 from rrtf_ray.sandbox.plan import FunctionPlan, StdioPlan, make_plan
 from rrtf_ray.sandbox.process import Programs, Run, Setting, Tests, TestsStopped
@@ -88,7 +89,7 @@ class Sandbox:
         self._references: dict[bytes, tuple[float, Mode]] = {}
         self._lock = threading.RLock()
         self._closed = False
-        self._programs: Programs | None = None
+        self._programs: dict[Runner | None, Programs] = {}
         self._tests: Tests | None = None
         causes = self._start().causes
         self._missing = tuple(name for name, cause in causes.items() if cause)
@@ -113,6 +114,7 @@ class Sandbox:
         prompt: str = "",
         reference: str = "",
         calibrate: bool = True,
+        language: Language = Language.PYTHON,
     ) -> list[Verdict]:
         """One verdict per program, in order; equal programs are run once.
 
@@ -124,12 +126,17 @@ class Sandbox:
         but can from inside, are run inside (`Verdict.inside`). It gets no verdict here.
         calibrate: the programs' limit of processor time is in proportion to the reference's own, at most `limits`.
 
-        Raises DataError for tests that cannot be read.
+        language: of the programs; the tests are Python, or text, for all of them. `entry_point` is an expression of
+        this language.
+
+        Raises:
+            DataError: tests that cannot be read, or whose calls cannot be told before where `language` needs that.
+            SandboxError: the language's interpreter is not there.
         """
-        plan = make_plan(tests, kind, entry_point, setup, fail_fast, prompt)
+        plan = make_plan(tests, kind, entry_point, setup, fail_fast, prompt, runner_of(language, self.limits))
         verdicts: dict[str, Verdict] = {}
         with self._lock:
-            self._start()
+            self._start(plan.runner)
             job = _Job(plan, self.limits.cpu_s, fail_fast, self._first_mode(plan))
             if reference:
                 job = self._suited(job, reference, calibrate)
@@ -192,7 +199,7 @@ class Sandbox:
                 return used_s, way.mode
             elif result.outcome is Outcome.SANDBOX_ERROR:
                 return None
-            elif way.mode in ("inside", "script"):
+            elif way.mode in ("inside", "script") or way.plan.runner:
                 return math.inf, job.mode
             else:
                 way = replace(job, mode="inside")
@@ -241,17 +248,16 @@ class Sandbox:
                 raise
 
     def _results(self, job: _Job, programs: Iterable[str]) -> Iterator[tuple[_Result, float]]:
-        processes = self._start()
-        sources = [program.encode("utf-8", "surrogatepass") for program in programs]
+        processes = self._start(job.plan.runner)
         if isinstance(job.plan, StdioPlan):
             yield from (self._run_script(processes, job, job.plan, program) for program in tuple(programs))
         elif job.mode == "inside":
             yield from (self._run_inside(processes, job, job.plan, program) for program in tuple(programs))
         elif job.mode == "talking":
-            yield from (self._run_talking(processes, job, job.plan, source) for source in sources)
+            yield from (self._run_talking(processes, job, job.plan, program) for program in tuple(programs))
         else:
             assert job.plan.ahead is not None
-            runs = (Run("ahead", source) for source in sources)
+            runs = [Run("ahead", job.plan.order(program)) for program in programs]
             with closing(processes.run_alone(job.plan.ahead.program_job, runs, self._wall_s(job), job.cpu_s)) as done:
                 for report, file in done:
                     yield self._judge_ahead(job, job.plan, report, file)
@@ -271,30 +277,34 @@ class Sandbox:
         except TestsStopped as error:
             return self._tests_stopped(job, error)
         if records == UNFORESEEN:
-            return replace(job, mode="talking"), 0.0
+            return self._unforeseen(job, report)
         return self._result(job, replace(report, message=records), nonce)
 
-    def _run_talking(self, processes: Programs, job: _Job, plan: FunctionPlan, source: bytes) -> tuple[_Result, float]:
+    def _unforeseen(self, job: _Job, report: Report) -> tuple[_Result, float]:
+        if job.plan.runner is None:
+            return replace(job, mode="talking"), 0.0
+        detail = "its tests make calls that depend on its results, which only Python programs can answer"
+        not_run = (TestStatus.NOT_RUN,) * len(job.plan.labels)
+        return Verdict(Outcome.SANDBOX_ERROR, not_run, report.wall_s, detail), report.cpu_s
+
+    def _run_talking(self, processes: Programs, job: _Job, plan: FunctionPlan, program: str) -> tuple[_Result, float]:
         tests = self._start_tests()
         tests.prepare(plan.talking.judge_job)
         try:
-            report, nonce = processes.run_with(tests, plan.talking.program_job, source, self._wall_s(job), job.cpu_s)
+            work, source = plan.talking.program_job, plan.order(program)
+            report, nonce = processes.run_with(tests, work, source, self._wall_s(job), job.cpu_s)
         except TestsStopped as error:
             return self._tests_stopped(job, error)
         return self._result(job, report, nonce)
 
     def _run_inside(self, processes: Programs, job: _Job, plan: FunctionPlan, program: str) -> tuple[_Result, float]:
-        report, nonce = self._run_alone(processes, job, plan.inside_job, "inside", program)
-        return self._result(job, report, nonce)
-
-    def _run_alone(
-        self, processes: Programs, job: _Job, work: bytes, mode: str, program: str, stdin: bytes = b""
-    ) -> tuple[Report, str]:
-        """A program that writes its own records: what became of it, and the nonce that they must carry."""
         nonce = secrets.token_hex(8)
-        run = Run(mode, wire.dumps({"program": program, "nonce": nonce}), stdin)
+        run = Run("inside", wire.dumps({"program": program, "nonce": nonce}))
+        return self._result(job, self._run_alone(processes, job, plan.inside_job, run), nonce)
+
+    def _run_alone(self, processes: Programs, job: _Job, work: bytes, run: Run) -> Report:
         ((report, _),) = processes.run_alone(work, [run], self._wall_s(job), job.cpu_s)
-        return report, nonce
+        return report
 
     def _result(self, job: _Job, report: Report, nonce: str) -> tuple[_Result, float]:
         verdict = judge.judge_function(report, nonce, job.plan.labels)
@@ -308,7 +318,9 @@ class Sandbox:
         results: list[tuple[Outcome, TestStatus, str]] = []
         seconds = cpu_s = 0.0
         for number, stdin in enumerate(plan.stdin):
-            report, nonce = self._run_alone(processes, job, plan.program_job, "script", program, stdin)
+            nonce = secrets.token_hex(8)
+            run = Run("script", plan.order(program, nonce), stdin)
+            report = self._run_alone(processes, job, plan.program_job, run)
             results.append(judge.judge_script(report, nonce, lambda got, n=number: self._compare(plan, n, got)))  # type: ignore[misc]
             outcome, status, _ = results[-1]
             if again := self._again(job, report, outcome):
@@ -340,17 +352,17 @@ class Sandbox:
         limited = (outcome is Outcome.TIMEOUT and report.limit == "cpu") or report.starved
         return replace(job, alone=True) if limited and not job.alone else None
 
-    def _start(self) -> Programs:
+    def _start(self, runner: Runner | None = None) -> Programs:
         if self._closed:
             raise SandboxError("the sandbox has been closed; make a new one")
-        if self._programs is None:
-            programs = Programs(self._setting)
+        if runner not in self._programs:
+            programs = Programs(replace(self._setting, runner=runner))
             missing = missing_protections(programs.causes)
             if missing and self._isolation == "required":
                 programs.close()
                 raise SandboxError("isolation is required, but there is no " + "; no ".join(missing))
-            self._programs = programs
-        return self._programs
+            self._programs[runner] = programs
+        return self._programs[runner]
 
     def _start_tests(self) -> Tests:
         if self._tests is None:
@@ -358,10 +370,12 @@ class Sandbox:
         return self._tests
 
     def _stop(self) -> None:
-        for processes in (self._programs, self._tests):
-            if processes is not None:
-                processes.close()
-        self._programs = self._tests = None
+        for processes in self._programs.values():
+            processes.close()
+        self._programs.clear()
+        if self._tests is not None:
+            self._tests.close()
+        self._tests = None
 
     def close(self) -> None:
         """End the sandbox's processes; safe to call again."""

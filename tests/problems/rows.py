@@ -35,6 +35,18 @@ def humaneval(**changes: Any) -> dict[str, Any]:
     return {**row, **changes}
 
 
+def humaneval_javascript(**changes: Any) -> dict[str, Any]:
+    row = {
+        "task_id": "own/js",
+        "prompt": "/* Three times x. */\nconst triple = (x) => {\n",
+        "entry_point": "triple",
+        "canonical_solution": " return 3 * x\n}\n",
+        "test": "def check(candidate):\n    assert math.isclose(candidate(2), 6)\n    assert candidate(0) == 0\n",
+        "language": "javascript",
+    }
+    return {**row, **changes}
+
+
 def mbpp(**changes: Any) -> dict[str, Any]:
     row = {
         "task_id": 601,

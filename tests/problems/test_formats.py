@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from rrtf_ray.core.extraction import extract
-from rrtf_ray.problems import FORMATS, load
+from rrtf_ray.core.extraction import extract, extract_for
+from rrtf_ray.errors import DataError
+from rrtf_ray.problems import FORMATS, load, read_problems, write_problems
 from rrtf_ray.problems.check import CheckReport, check_references
 from rrtf_ray.problems.python_source import docstring, fitted_body
-from rrtf_ray.records import Outcome, Problem, ProblemKind, Split, TestKind
+from rrtf_ray.records import Language, Outcome, Problem, ProblemKind, Split, TestKind
 from rrtf_ray.sandbox import Limits, Sandbox
 from tests.problems import rows
 
@@ -130,6 +131,57 @@ def test_bodies_are_fitted_to_their_prompt(body: str) -> None:
 @pytest.mark.parametrize("text", ["plain", 'says "hi"', 'ends with "', r"a\d and \N", '"""', '\\"""', "line\n\ntwo"])
 def test_docstrings_keep_the_text(text: str) -> None:
     assert ast.literal_eval(docstring(text).strip()).strip("\n") == text
+
+
+JAVASCRIPT_CODE = "const twice = (x) => 2 * x;\nfunction half(x) {\n  return x / twice(1);\n}\n"
+JAVASCRIPT = [
+    ("humaneval", rows.humaneval_javascript()),
+    ("mbpp", rows.mbpp(code=JAVASCRIPT_CODE, language="JavaScript")),
+    ("stdio", rows.stdio(solution="console.log(3)\n", prompt="Add up. */ {", language="javascript")),
+]
+
+
+@pytest.mark.parametrize(("format_name", "row"), JAVASCRIPT)
+def test_javascript(format_name: str, row: dict[str, Any], tmp_path: Path) -> None:
+    problems = list(load(format_name, rows.write_jsonl(tmp_path / "js.jsonl", [row])))
+    [problem] = problems
+    assert problem.language is Language.JAVASCRIPT
+    assert problem.reference == row.get("canonical_solution", row.get("code", row.get("solution")))
+    assert problem.prompt.startswith("/*")
+    assert problem.prompt.count("*/") == 1
+    found = extract_for(problem, problem.reference)
+    assert found.completion == problem.reference
+    assert found.program.endswith(problem.reference)
+    write_problems(problems, str(tmp_path / "set"))
+    assert list(read_problems(str(tmp_path / "set"))) == problems
+
+
+def test_javascript_is_tested_in_python(tmp_path: Path) -> None:
+    row = rows.humaneval_javascript()
+    assert load_one(tmp_path, "humaneval", **row).tests[0].code == "import math\n" + row["test"]
+    half = load_one(tmp_path, "mbpp", code=JAVASCRIPT_CODE, language="javascript")
+    assert (half.entry_point, half.tests[0].code) == ("half", "assert half(4) == 2")
+    with pytest.raises(DataError, match=r"own\.jsonl:1: the field 'test' is not valid Python"):
+        load_one(tmp_path, "humaneval", **{**row, "test": "const check = () => {};\n"})
+    with pytest.raises(DataError, match=r"own\.jsonl:1: the tests call halve, but the reference defines twice, half"):
+        load_one(tmp_path, "mbpp", code=JAVASCRIPT_CODE, language="javascript", test_list=["assert halve(4) == 2"])
+    with pytest.raises(DataError, match=r"own\.jsonl:1: there is no statement: give a field 'prompt'"):
+        load_one(tmp_path, "stdio", solution="console.log(3)\n", language="javascript")
+
+
+@pytest.mark.parametrize("format_name", ["humaneval", "mbpp", "stdio"])
+def test_languages_of_rows(format_name: str, tmp_path: Path) -> None:
+    for language in (None, "python", "Python"):
+        assert load_one(tmp_path, format_name, language=language).language is Language.PYTHON
+    with pytest.raises(DataError, match=r"own\.jsonl:1: the field 'language' is 'lua'; valid are python, javascript"):
+        load_one(tmp_path, format_name, language="lua")
+    with pytest.raises(DataError, match=r"own\.jsonl:1: the field 'language' is 3 \(int\), expected a text"):
+        load_one(tmp_path, format_name, language=3)
+
+
+def test_humaneval_x_is_held_out(tmp_path: Path) -> None:
+    for task_id, split in (("JavaScript/7", Split.HELD_OUT), ("JavaScript/mine", Split.TRAIN)):
+        assert load_one(tmp_path, "humaneval", **rows.humaneval_javascript(task_id=task_id)).split is split
 
 
 def test_evalplus_restores_types(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ _NR_CREATE_RULESET, _NR_ADD_RULE, _NR_RESTRICT_SELF = 444, 445, 446
 _CREATE_RULESET_VERSION = 1
 _RULE_PATH_BENEATH = 1
 _READ = 1 << 2 | 1 << 3  # READ_FILE, READ_DIR
+_EXECUTE = 1 << 0
 _WRITE_FILE = 1 << 1
 _RIGHTS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
 _RIGHTS_NEWEST = (1 << 16) - 1
@@ -26,7 +27,7 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = [("allowed", ctypes.c_uint64), ("parent_fd", ctypes.c_int32)]
 
 
-def create_ruleset(readable: Sequence[str]) -> int:
+def create_ruleset(readable: Sequence[str], may_execute: bool = False) -> int:
     """A descriptor of rules that allow reading below `readable` and no more. OSError if unavailable."""
     size = ctypes.c_size_t
     abi = kernel.syscall("landlock_create_ruleset", _NR_CREATE_RULESET, None, size(0),
@@ -34,7 +35,8 @@ def create_ruleset(readable: Sequence[str]) -> int:
     handled = ctypes.c_uint64(_RIGHTS_BY_ABI.get(abi, _RIGHTS_NEWEST))
     ruleset = kernel.syscall("landlock_create_ruleset", _NR_CREATE_RULESET, ctypes.byref(handled),
                              size(ctypes.sizeof(handled)), ctypes.c_uint32(0))  # fmt: skip
-    rules = [(path, _READ if os.path.isdir(path) else _READ & ~(1 << 3)) for path in readable]
+    rights_below = _READ | (_EXECUTE if may_execute else 0)
+    rules = [(path, rights_below if os.path.isdir(path) else rights_below & ~(1 << 3)) for path in readable]
     for path, rights in [*rules, ("/dev/null", 1 << 2 | _WRITE_FILE), ("/dev/urandom", 1 << 2)]:
         if not os.path.exists(path):
             continue

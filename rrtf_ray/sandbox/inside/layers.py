@@ -21,6 +21,7 @@ from rrtf_ray.sandbox.inside.seccomp import Filter
 WORK_DIR = "/work"
 _WORK_MB = 16
 _MAX_FILE = 64 << 20
+_COMMANDS_OWN_MB = 64
 # The new root is built on top of a directory that surely exists and that no interpreter lives in.
 _ROOT_SITE = "/proc"
 _SYSTEM_DIRS = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo")
@@ -37,10 +38,16 @@ _NEED_USER_NAMESPACE = (*_NAMESPACES, "pid_namespace")
 class Layers:
     """The layers in force. `causes` has one entry per layer: empty if it holds, else why it does not."""
 
-    def __init__(self, limits: dict[str, float], without: Iterable[str], paths: Iterable[str] = ()) -> None:
-        """paths: directories that candidates may read, besides the interpreter's own."""
+    def __init__(
+        self, limits: dict[str, float], without: Iterable[str], paths: Iterable[str] = (), runs_commands: bool = False
+    ) -> None:
+        """paths: what candidates may read, besides the interpreter's own. runs_commands: they are no forks of this
+        interpreter, but commands that it executes; such a one reserves address space that it never uses."""
         self._limits = limits
         self._memory = self._script_file = (0, 0)
+        self._runs_commands = runs_commands
+        self._memory_limit = resource.RLIMIT_AS
+        self._own_mb = _COMMANDS_OWN_MB if runs_commands else 0
         self._limits_hold = self._drops_user = self._is_alone = False
         self._work_size = 0
         self.causes: dict[str, str] = {}
@@ -103,10 +110,11 @@ class Layers:
         self._pid = os.getpid()
 
     def _create_ruleset(self) -> None:
-        self._ruleset = landlock.create_ruleset([path for path in self._readable if os.path.exists(path)])
+        readable = [path for path in self._readable if os.path.exists(path)]
+        self._ruleset = landlock.create_ruleset(readable, may_execute=self._runs_commands)
 
     def _assemble_filter(self) -> None:
-        self._filter = Filter()
+        self._filter = Filter(self._runs_commands)
         if _in_child(self._filter.install):
             self._filter = None
             raise OSError("seccomp: the kernel refuses the filter")
@@ -155,7 +163,8 @@ class Layers:
         if self._limits_hold:
             for kind, value in self._shared_limits().items():
                 resource.setrlimit(kind, _pair(kind, value))
-            self._memory = _pair(resource.RLIMIT_AS, int(self._limits["memory_mb"]) << 20)
+            self._memory_limit = resource.RLIMIT_DATA if self._runs_commands else resource.RLIMIT_AS
+            self._memory = _pair(self._memory_limit, int(self._limits["memory_mb"]) + self._own_mb << 20)
             self._script_file = _pair(resource.RLIMIT_FSIZE, int(self._limits["output_kb"]) << 10)
         if self._drops_user:
             os.setgroups([])
@@ -186,7 +195,7 @@ class Layers:
             os.dup2(standard[0], 0)
             os.dup2(standard[1], 1)
         if self._limits_hold:
-            resource.setrlimit(resource.RLIMIT_AS, self._memory)
+            resource.setrlimit(self._memory_limit, self._memory)
             seconds = int(cpu_s) + 2  # whole seconds; the zygote's own clock is finer
             resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
             if standard:
@@ -252,7 +261,7 @@ def _readable(paths: Iterable[str]) -> list[str]:
     """What the interpreter needs: its library and the system's shared objects; and `paths`."""
     prefixes = {sys.base_prefix, sys.base_exec_prefix}
     own = {os.path.join(prefix, name) for prefix in prefixes for name in ("lib", sys.platlibdir)}
-    paths = {os.path.normpath(path) for path in (*own, *sys.path, *paths, *_SYSTEM_DIRS) if os.path.isdir(path)}
+    paths = {os.path.normpath(path) for path in (*own, *sys.path, *paths, *_SYSTEM_DIRS) if os.path.exists(path)}
     return sorted(p for p in paths if not any(p.startswith(other + "/") for other in paths))
 
 

@@ -97,14 +97,16 @@ def _assemble(column: int, names: Iterable[str], of_candidate: bool) -> bytes:
 class Filter:
     """Two filters: one that the zygote shares with its children, and a short one, assembled before, for each of them.
 
+    runs_commands: a candidate is a command that its process executes, under both filters.
     OSError where the system calls' numbers are unknown.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, runs_commands: bool = False) -> None:
         column = _COLUMN.get(platform.machine())
         if column is None:
             raise OSError(f"seccomp: the system call numbers of {platform.machine()!r} are not known here")
-        self._shared = _Loaded(_assemble(column, [name for name in _DENIED if name not in _ZYGOTES_OWN], False))
+        allowed = (*_ZYGOTES_OWN, "execve") if runs_commands else _ZYGOTES_OWN
+        self._shared = _Loaded(_assemble(column, [name for name in _DENIED if name not in allowed], False))
         self._candidates = _Loaded(_assemble(column, _ZYGOTES_OWN, True))
 
     def install_shared(self) -> None:

@@ -65,6 +65,8 @@ def judge_program(job: dict[str, Any], program: Program, names: dict[str, Any], 
             if how in ("x", "m"):
                 record(how, "")
             raise Stop
+        if not found.keys() <= set(job["names"]):  # only what was asked for, and never a builtin's name
+            raise Garbage
         names |= found
         names[RESULT_NAME] = program.result
         if job["entry_name"]:
