@@ -23,7 +23,8 @@ NOT covered:
 - Forgery where `Verdict.inside` is set: there a program can return objects that equal everything, patch builtins,
   or find the results' nonce in the interpreter's frames.
 - Tests that leave the decision to the program: `assert f(x).is_correct()`, or a class whose methods the tests
-  compare with each other, accept what its methods answer.
+  compare with each other, accept what its methods answer. The same goes for a list that a test lends to the program
+  and then computes its expectation from.
 - The tests, the setup and the prompt are parsed and compiled in the caller's process, and run in another.
 - Faults of the kernel, and side channels (timing, caches). This is no virtual machine.
 - `seconds` depends on the machine's load; outcomes do so only for programs near their limit of processor time.

@@ -19,14 +19,15 @@ _BUSY_SHARE = 0.5
 _STARVED_SHARE = 0.1
 _CRASHES = (signal.SIGABRT, signal.SIGTRAP, signal.SIGILL, signal.SIGSEGV)
 _HEAP_SHARE = 0.7
-_FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|nan)", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|nan)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """One run of a candidate, as the zygote saw it.
 
-    status: the wait status. limit: `cpu`, `wall`, `stop` (its tests were over before it was) or empty.
+    status: the wait status. limit: `cpu`, `wall`, `stop` (its tests were over before it was), `oom` (a kill that was
+    the kernel's, for lack of memory, as far as the zygote can tell) or empty.
     waited_s: how long it was ready but had no processor, if it ran into the wall limit.
     message: the records of its tests. output: its standard output.
     kills_itself: whether a candidate could send itself a signal (no seccomp layer).
@@ -151,10 +152,8 @@ def _stopped(report: Report, records: Records) -> tuple[Outcome, str] | None:
         return Outcome.OUT_OF_MEMORY, f"MemoryError at its memory limit (peak {report.peak_kb // 1024} MiB)"
     if report.heap_kb and _exit_signal(report.status) in _CRASHES and report.peak_kb > _HEAP_SHARE * report.heap_kb:
         return Outcome.OUT_OF_MEMORY, f"crashed at its memory limit (peak {report.peak_kb // 1024} MiB)"
-    if _exit_signal(report.status) == signal.SIGKILL:
-        if not report.kills_itself:
-            raise MachineryFault("a candidate's process was killed from outside, perhaps for lack of memory")
-        return Outcome.OUT_OF_MEMORY, "killed, perhaps for lack of memory"
+    if report.limit == "oom":
+        raise MachineryFault("a candidate's process was killed, for lack of memory of this machine or from outside")
     return None
 
 

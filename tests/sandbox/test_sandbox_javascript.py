@@ -90,6 +90,11 @@ def test_values_and_exceptions_travel(sandbox, program, statements):
     assert verdict(sandbox, program, check(*statements)).outcome is Outcome.PASSED
 
 
+@pytest.mark.parametrize("program", ["module.exports = x => x + 1", "exports.f = x => x + 1", "var f = x => x + 1"])
+def test_exports_are_found(sandbox, program):
+    assert verdict(sandbox, program, check("assert candidate(1) == 2")).outcome is Outcome.PASSED
+
+
 def test_value_tests_and_methods(sandbox):
     program = "class Solution { f(x) { return this.twice(x) + 1; } twice(x) { return 2 * x; } }"
     tests = [Test(TestKind.VALUE, "(2,)", "5"), Test(TestKind.VALUE, "(0.25,)", "1.5", atol=1e-9)]

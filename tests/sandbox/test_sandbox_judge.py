@@ -74,10 +74,15 @@ def test_no_sequence_of_records_breaks_the_judge_or_passes_by_chance():
             assert [line for line in drawn if line != b"n d text\n"] == [b"n p\n", b"n p\n", b"n .\n"]
 
 
-def test_kill_from_outside_is_no_fault_of_the_program():
-    with pytest.raises(MachineryFault, match="killed from outside"):
-        judge_function(report(b"", 9), "n", ["a"])
-    assert judge_function(report(b"", 9, kills_itself=True), "n", ["a"]).outcome is Outcome.OUT_OF_MEMORY
+def test_kill_for_lack_of_memory_is_no_fault_of_the_program():
+    with pytest.raises(MachineryFault, match="lack of memory"):
+        judge_function(report(b"", 9, "oom"), "n", ["a"])
+
+
+def test_kill_that_the_machine_has_not_made_is_the_programs_own():
+    verdict = judge_function(report(b"", 9), "n", ["a"])
+    assert verdict.outcome is Outcome.RUNTIME_ERROR
+    assert "SIGKILL" in verdict.detail
 
 
 def test_wait_for_a_processor_is_no_fault_of_the_program():

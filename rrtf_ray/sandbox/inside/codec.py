@@ -13,8 +13,10 @@ from __future__ import annotations
 import collections
 import datetime
 import decimal
+import enum
 import fractions
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from types import NoneType
 from typing import Any
@@ -93,7 +95,9 @@ class Encoder:
         if kind is dict:
             return {"d": self._pairs(value.items())}
         if kind in self._classes:
-            return {"o": [self._classes[kind], self._pairs(_attributes(value))]}
+            return self._instance(value, self._classes[kind])
+        if isinstance(value, CONTAINERS) and _adds_methods(kind):
+            return self._opaque(value)
         for base, write in _WRITE:
             if isinstance(value, base):
                 return write(self, value)
@@ -101,6 +105,13 @@ class Encoder:
         if name == "numpy" or name.startswith("numpy."):
             return _numpy_tree(self, value)
         return self._opaque(value)
+
+    def _instance(self, value: Any, name: str) -> Any:
+        if isinstance(value, enum.Enum):
+            return {"u": [name, value.name]}
+        if isinstance(value, tuple):
+            return {"k": [name, self._items(tuple.__iter__(value))]}
+        return {"o": [name, self._pairs(_attributes(value))]}
 
     def _items(self, values: Iterable[Any]) -> list[Any]:
         tree = self.tree
@@ -155,6 +166,7 @@ def _time_parts(value: Any) -> list[Any]:
     return [value.hour, value.minute, value.second, value.microsecond, value.tzinfo is not None]
 
 
+_COMPLEX: tuple[Any, Any] = (complex.real, complex.imag)  # whatever a subclass says of itself
 # In order: a subclass before its base.
 _WRITE: tuple[tuple[type | tuple[type, ...], Callable[[Encoder, Any], Any]], ...] = (
     (int, _plain_int),
@@ -164,13 +176,14 @@ _WRITE: tuple[tuple[type | tuple[type, ...], Callable[[Encoder, Any], Any]], ...
     (list, lambda encoder, value: encoder._items(list.__iter__(value))),
     (collections.Counter, lambda encoder, value: {"x": ["Counter", encoder._pairs(dict.items(value))]}),
     (collections.OrderedDict, lambda encoder, value: {"x": ["OrderedDict", encoder._pairs(dict.items(value))]}),
-    (collections.defaultdict, lambda encoder, value: {"x": ["defaultdict", encoder._pairs(dict.items(value))]}),
+    (collections.defaultdict, lambda encoder, value: {
+        "x": ["defaultdict", [_factory_name(value), *encoder._pairs(dict.items(value))]]}),
     (dict, lambda encoder, value: {"d": encoder._pairs(dict.items(value))}),
     (frozenset, lambda encoder, value: {"z": encoder._items(frozenset.__iter__(value))}),
     (set, lambda encoder, value: {"s": encoder._items(set.__iter__(value))}),
     (bytes, _bytes("b")),
     (bytearray, _bytes("a")),
-    (complex, lambda encoder, value: {"c": [encoder.tree(value.real), encoder.tree(value.imag)]}),
+    (complex, lambda encoder, value: {"c": [encoder.tree(float(p.__get__(value))) for p in _COMPLEX]}),
     (range, _extra("range", lambda r: [r.start, r.stop, r.step])),
     (collections.deque, lambda encoder, value: {
         "x": ["deque", [encoder._items(collections.deque.__iter__(value)), value.maxlen]]}),
@@ -188,6 +201,29 @@ _MUTABLE = frozenset({list, dict, set, bytearray, collections.deque, collections
                       collections.defaultdict})  # fmt: skip
 
 
+CONTAINERS = (list, tuple, dict, set, frozenset, collections.deque)
+_FACTORIES: dict[Any, Callable[[], Any]] = {kind.__name__: kind for kind in (int, float, str, list, dict, set, tuple)}
+
+
+def _factory_name(value: Any) -> str | None:
+    factory = vars(collections.defaultdict)["default_factory"].__get__(value)
+    return next((name for name, kind in _FACTORIES.items() if kind is factory), None)
+
+
+def _adds_methods(kind: type) -> bool:
+    """Has a class, derived from a container, methods of its own under public names?"""
+    if kind in CONTAINERS or kind.__module__ in ("collections", "builtins"):
+        return False
+    own = (c for c in kind.__mro__ if c not in CONTAINERS and c is not object and c.__module__ != "collections")
+    return any(not name.startswith("_") and callable(found) for c in own for name, found in vars(c).items())
+
+
+def content_of(value: Any) -> Any:
+    """A container's content as the builtin container that its class is derived from."""
+    base = next(kind for kind in CONTAINERS if isinstance(value, kind))
+    return base(dict.items(value) if base is dict else base.__iter__(value))
+
+
 def _numpy_tree(encoder: Encoder, value: Any) -> Any:
     import numpy
 
@@ -203,10 +239,17 @@ class Decoder:
     """Decodes what the other side's Encoder wrote. Bad texts raise Refused.
 
     handle: makes a stand-in of a handle's content. classes: as the other side's.
+    shared: the other side is the tests', which give their mutable objects numbers.
     """
 
-    def __init__(self, handle: Callable[[Any], Any] = refuse, classes: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        handle: Callable[[Any], Any] = refuse,
+        classes: Mapping[str, Any] | None = None,
+        shared: bool = False,
+    ) -> None:
         self._handle = handle
+        self._shared = shared
         self._classes = classes or {}
         self.objects: dict[int, Any] = {}
 
@@ -219,11 +262,13 @@ class Decoder:
             return json.loads(text, object_hook=self._tagged) if text else refuse(text)
         except Refused:
             raise
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError) as error:
+        except Exception as error:  # whatever a text can make of a type's constructor
             raise Refused(f"a message cannot be read: {type(error).__name__}") from None
 
     def _tagged(self, entry: dict[str, Any]) -> Any:
         ((tag, content),) = entry.items()
+        if type(content) is not list and tag not in _NOT_LISTS:
+            raise Refused(f"{tag} has no list")
         if tag == "t":
             return tuple(content)
         if tag == "d":
@@ -232,12 +277,16 @@ class Decoder:
             return self._handle(content)
         if tag == "r":
             return self.objects[content]
-        if tag == "m":
+        if tag == "m" and self._shared:
             index, value = content
             self.objects[index] = value
             return value
         if tag == "o":
             return self._instance(*content)
+        if tag == "u":
+            return self._classes[content[0]][content[1]]
+        if tag == "k":
+            return tuple.__new__(self._classes[content[0]], content[1])
         return _READ[tag](content)
 
     def _instance(self, name: str, attributes: list[Any]) -> Any:
@@ -253,7 +302,21 @@ def _hex(text: str) -> int:
 
 def _read_extra(content: list[Any]) -> Any:
     name, arguments = content
+    if type(arguments) is not list:
+        raise Refused(f"{name} has no list")
     return _EXTRA[name](*arguments) if name in _SPREAD else _EXTRA[name](arguments)
+
+
+def _read_fraction(numerator: int, denominator: int) -> fractions.Fraction:
+    if not type(numerator) is type(denominator) is int:  # a text such as "1e999999999" is a number, too
+        raise Refused("a fraction of other than integers")
+    return fractions.Fraction(numerator, denominator)
+
+
+def _read_deque(items: list[Any], maxlen: int | None) -> Any:
+    if type(items) is not list:
+        raise Refused("deque has no list")
+    return collections.deque(items, maxlen)
 
 
 def _read_namedtuple(content: list[Any]) -> Any:
@@ -268,6 +331,8 @@ def _read_numpy(kind: str, shape: list[int] | None, data: str) -> Any:
     if dtype.kind not in _NUMPY_KINDS:
         raise Refused(f"arrays of {kind} cannot be copied")
     values = numpy.frombuffer(data.encode("latin-1"), dtype)
+    if shape is not None and math.prod(shape) != len(values):
+        raise Refused("an array of another size than its shape")
     return values[0] if shape is None else values.reshape(shape).copy()
 
 
@@ -279,6 +344,7 @@ def _read_time(hour: int, minute: int, second: int, microsecond: int, utc: bool)
     return datetime.time(hour, minute, second, microsecond, datetime.UTC if utc else None)
 
 
+_NOT_LISTS = frozenset("rifba")
 _READ: dict[str, Callable[[Any], Any]] = {
     "s": set,
     "z": frozenset,
@@ -294,14 +360,14 @@ _SPREAD = frozenset({"range", "deque", "Fraction", "datetime", "date", "time", "
 _EXTRA: dict[str, Callable[..., Any]] = {
     "Counter": lambda pairs: collections.Counter(dict(pairs)),
     "OrderedDict": collections.OrderedDict,
-    "defaultdict": lambda pairs: collections.defaultdict(None, pairs),
+    "defaultdict": lambda parts: collections.defaultdict(_FACTORIES.get(parts[0]), parts[1:]),
     "keys": lambda items: dict.fromkeys(items).keys(),
     "items": lambda items: dict(items).items(),
     "values": lambda items: dict(enumerate(items)).values(),
     "range": range,
-    "deque": collections.deque,
+    "deque": _read_deque,
     "Decimal": lambda parts: decimal.Decimal(parts[0]),
-    "Fraction": fractions.Fraction,
+    "Fraction": _read_fraction,
     "datetime": _read_datetime,
     "date": datetime.date,
     "time": _read_time,

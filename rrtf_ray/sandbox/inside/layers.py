@@ -114,7 +114,7 @@ class Layers:
         self._ruleset = landlock.create_ruleset(readable, may_execute=self._runs_commands)
 
     def _assemble_filter(self) -> None:
-        self._filter = Filter(self._runs_commands)
+        self._filter = Filter(self._runs_commands, self.holds("mount_namespace"))
         if _in_child(self._filter.install):
             self._filter = None
             raise OSError("seccomp: the kernel refuses the filter")
@@ -197,7 +197,7 @@ class Layers:
         if self._limits_hold:
             resource.setrlimit(self._memory_limit, self._memory)
             seconds = int(cpu_s) + 2  # whole seconds; the zygote's own clock is finer
-            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))  # at the second one the kernel only kills
             if standard:
                 resource.setrlimit(resource.RLIMIT_FSIZE, self._script_file)
         if self._drops_user:

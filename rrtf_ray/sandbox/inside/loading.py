@@ -21,7 +21,7 @@ class Unusable(Exception):
 def new_module(name: str, source: str) -> types.ModuleType:
     """A module for the program, where pickle, dataclasses and tracebacks look for it."""
     module = sys.modules[name] = types.ModuleType(name)
-    linecache.cache[PROGRAM_FILE] = (lambda: source,)
+    linecache.cache[PROGRAM_FILE] = (len(source), None, source.splitlines(True), PROGRAM_FILE)
     return module
 
 
@@ -47,16 +47,21 @@ def load(setup: types.CodeType, source: str, module: types.ModuleType) -> None:
         raise Unusable("e", describe(error)) from None
 
 
+def shown_by(error: BaseException) -> str:
+    """What its own `str` gives, shortened; empty where that raises."""
+    try:
+        return str(error)[:MAX_TEXT]
+    except BaseException:
+        return ""
+
+
 def describe(error: BaseException) -> str:
     """`IndexError: list index out of range (line 7)`; the exception's own methods are not to be relied on."""
-    try:
-        text = str(error)[:MAX_TEXT]
-    except BaseException:
-        text = ""
+    text = shown_by(error)
     line, traceback = 0, error.__traceback__
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename == PROGRAM_FILE:
             line = traceback.tb_lineno
         traceback = traceback.tb_next
-    name = type(error).__name__
+    name = type(error).__name__ or "Exception"
     return name + (f": {text}" if text else "") + (f" (line {line})" if line else "")

@@ -133,7 +133,8 @@
     } catch (error) {
       const name = nameOf(error);
       const overflow = name === 'RangeError' && /call stack/.test(String(error.message));
-      return ['e', ['program', name], describe(error), [], overflow ? 'RecursionError' : BASES[name] || 'Exception'];
+      const base = overflow ? 'RecursionError' : BASES[name] || 'Exception';
+      return ['e', ['program', name], describe(error), [], base, String((error && error.message) || '').slice(0, MAX_TEXT)];
     }
   };
 
@@ -148,6 +149,11 @@
       return;
     }
     globalThis.__arguments = null;
+    const {exports} = globalThis.module;
+    const exported = typeof exports === 'function' ? exports : Object(exports)[order.entry_point];
+    if (exported && compiled(`typeof ${order.entry_point}`).runInThisContext() === 'undefined') {
+      globalThis[order.entry_point] = exported;
+    }
     const caller = compiled(`${order.entry_point}(...__arguments)`);
     const entry = (values) => {
       globalThis.__arguments = values;

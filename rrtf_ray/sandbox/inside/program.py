@@ -28,7 +28,7 @@ from rrtf_ray.sandbox.inside.channel import (
     write_all,
     write_message,
 )
-from rrtf_ray.sandbox.inside.loading import Unusable, describe
+from rrtf_ray.sandbox.inside.loading import Unusable, describe, shown_by
 
 _ITERATORS = (types.GeneratorType, map, filter, zip, enumerate, reversed)
 LOADED: list[Any] = ["load", "", "", {"d": []}]
@@ -165,6 +165,8 @@ class _Answers:
             kind = "iterator"
         elif isinstance(value, BaseException):
             kind, base = "exception", _builtin_base(type(value))
+        elif isinstance(value, codec.CONTAINERS):
+            kind = "container"
         else:
             kind = "function" if callable(value) else "object"
         name = value.__name__ if isinstance(value, type) else type(value).__name__
@@ -176,11 +178,11 @@ class _Answers:
             arguments = codec.Encoder(classes=self._classes).tree(list(error.args))
         except Exception:
             arguments = []
-        return ["e", [kind.__module__, kind.__name__], describe(error), arguments, _builtin_base(kind)]
+        return ["e", [kind.__module__, kind.__name__], describe(error), arguments, _builtin_base(kind), shown_by(error)]
 
     def answer(self, text: str) -> None:
         """Do what this message of the tests asks for, and send what comes of it."""
-        decoder = codec.Decoder(self._stand_in, self._classes)
+        decoder = self._decoder()
         operation, handle, *rest = decoder.value(text)
         shared = [decoder.objects[index] for index in sorted(decoder.objects)]
         if operation == "call":
@@ -188,6 +190,9 @@ class _Answers:
             self.call(handle, arguments, keywords, shared)
             return
         self._call_operation(_OPERATIONS[operation], handle, rest)
+
+    def _decoder(self) -> codec.Decoder:
+        return codec.Decoder(self._stand_in, self._classes, shared=True)
 
     def _call_operation(self, operation: Callable[..., Any], handle: int, rest: list[Any]) -> None:
         try:
@@ -212,11 +217,14 @@ class _Answers:
     def _callback(self, index: int) -> Callable[..., Any]:
         def callback(*arguments: Any) -> Any:
             self.send(["call", index, self._tree(arguments)])
-            decoder = codec.Decoder(self._stand_in, self._classes)
-            how, value, *_ = decoder.value(self._reader.read() if self._reader else "")
-            if how == "v":
-                return value
-            raise _builtin_error(value[0], value[1])
+            while True:  # the tests' function may itself call what it was given
+                text = self._reader.read() if self._reader else ""
+                how, value, *_ = self._decoder().value(text)
+                if how == "v":
+                    return value
+                if how == "e":
+                    raise _builtin_error(value[0], value[1])
+                self.answer(text)
 
         return callback
 
@@ -250,6 +258,7 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "str": str,
     "repr": repr,
     "bool": bool,
+    "content": codec.content_of,
     "isinstance": isinstance,
     "issubclass": issubclass,
     "enter": lambda value: type(value).__enter__(value),

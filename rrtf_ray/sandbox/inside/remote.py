@@ -10,13 +10,21 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from rrtf_ray.sandbox.inside import codec
 from rrtf_ray.sandbox.inside.channel import ENTRY, Gone, Reader, message_of
 from rrtf_ray.sandbox.inside.rehearsal import call_message
 
-_KINDS = frozenset({"function", "class", "iterator", "exception", "object"})
+_LIBRARY = frozenset(
+    {"builtins", "asyncio", "binascii", "concurrent", "configparser", "copy", "csv", "_csv", "dataclasses", "datetime",
+     "decimal", "fractions", "graphlib", "ipaddress", "json", "pickle", "_pickle", "queue", "_queue", "re", "shutil",
+     "statistics", "struct", "urllib", "xml", "zlib", "zoneinfo"}
+)  # fmt: skip
+"""Packages whose exceptions a program may raise as such. None that a test framework takes for anything but an error."""
+_KINDS = frozenset({"function", "class", "iterator", "exception", "object", "container"})
+_SHOWN = "_rrtf_shown"
+"""The attribute that holds what the exception's own `str` gave."""
 _TEXT = "_rrtf_text"
 """The attribute of an exception of the program's that holds its description."""
 
@@ -38,6 +46,7 @@ class Program:
         knowing that they are made already; a call that is none of them ends it all (`unforeseen`).
 
     has_failed: set it when a test has; until then, the tests' next call must be the next that was foreseen.
+    fault: why there is no more to be had of it (Gone, Garbage, OutOfMemory), whoever has caught that meanwhile.
     """
 
     def __init__(
@@ -55,6 +64,7 @@ class Program:
         self._foreseen = foreseen
         self._num_used = 0
         self.unforeseen = self.has_failed = False
+        self.fault: BaseException | None = None
         self._decoder = codec.Decoder(self._stand_in, classes)
         self._exported: list[Any] = []
         self._exceptions: dict[tuple[str, str], type[BaseException]] = {}
@@ -67,11 +77,9 @@ class Program:
         if self._num_ahead and first[0] != "load":
             self._results.append(first)
             return ["", "", {}]
-        if len(first) != 4:
-            raise Garbage
-        word, how, text, names = first
+        word, how, text, names = first if len(first) == 4 else ("", "", "", "")
         if word != "load" or type(how) is not str or type(text) is not str or type(names) is not dict:
-            raise Garbage
+            self._end(Garbage())
         return [how, text, names]
 
     def result(self, index: int) -> Any:
@@ -106,7 +114,7 @@ class Program:
         if self.unforeseen or handle != ENTRY or message not in left:
             self._end_foreseen()
         for _ in range(left.index(message)):  # calls that a failed assertion has kept the tests from making
-            self._reader.read()
+            self._read()
         self._num_used += left.index(message) + 1
         self._decoder.know(encoder.objects)
         try:
@@ -116,7 +124,11 @@ class Program:
 
     def _end_foreseen(self) -> NoReturn:
         self.unforeseen = True
-        raise Gone
+        self._end(Gone())
+
+    def _end(self, fault: BaseException) -> NoReturn:
+        self.fault = fault
+        raise fault
 
     def operate(self, operation: str, handle: int, *arguments: Any) -> Any:
         if self._foreseen is not None:
@@ -129,20 +141,33 @@ class Program:
         return self._answer([])
 
     def _send(self, message: list[Any]) -> None:
+        if self.fault is not None:
+            raise self.fault
         if self._write is None:
-            raise Gone
+            self._end(Gone())
         try:
             self._write(codec.to_json(message))
         except OSError:
-            raise Gone from None
+            self._end(Gone())
 
-    def _receive(self, length: int = 0) -> list[Any]:
+    def _read(self) -> str:
+        if self.fault is not None:
+            raise self.fault
         try:
-            message = message_of(self._decoder.value(self._reader.read()))
+            return self._reader.read()
+        except Gone as fault:
+            self._end(fault)
+        except UnicodeDecodeError:
+            self._end(Garbage())
+
+    def _receive(self) -> list[Any]:
+        text = self._read()
+        try:
+            message = message_of(self._decoder.value(text))
         except codec.Refused:
             message = None
-        if message is None or (length and len(message) != length):
-            raise Garbage
+        if message is None:
+            self._end(Garbage())
         return message
 
     def _answer(self, shared: list[Any]) -> Any:
@@ -160,7 +185,7 @@ class Program:
 
     def _called_back(self, index: Any = None, arguments: Any = (), *_: Any) -> list[Any]:
         if type(index) is not int or not 0 <= index < len(self._exported) or type(arguments) is not tuple:
-            raise Garbage
+            self._end(Garbage())
         target = self._exported[index]
         try:
             value = next(target) if isinstance(target, Iterator) else target(*arguments)
@@ -170,44 +195,51 @@ class Program:
 
     def _outcome(self, message: list[Any], shared: list[Any] | None = None) -> Any:
         word, *rest = message
-        if word == "v" and len(rest) == 2 and type(rest[1]) is list:
-            for change in rest[1]:
-                self._change(shared or [], change)
-            return rest[0]
         if word == "m":
-            raise OutOfMemory
-        if word == "e" and len(rest) == 4:
+            self._end(OutOfMemory())
+        if word == "e" and len(rest) == 5:
             raise self._exception(*rest)
-        raise Garbage
+        if word != "v" or len(rest) != 2 or type(rest[1]) is not list:
+            self._end(Garbage())
+        for change in rest[1]:
+            self._change(shared or [], change)
+        return rest[0]
 
     def _change(self, shared: list[Any], change: Any) -> None:
         try:
             index, content = change
             codec.replace_content(shared[index], content)
         except (TypeError, ValueError, IndexError, AttributeError):
-            raise Garbage from None
+            self._end(Garbage())
 
-    def _exception(self, kind: Any, text: Any, arguments: Any, base: Any) -> BaseException:
-        if not (type(kind) is list and list(map(type, kind)) == [str, str] and type(text) is str is type(base)):
-            raise Garbage
+    def _exception(self, kind: Any, text: Any, arguments: Any, base: Any, shown: Any) -> BaseException:
+        is_text = type(text) is type(base) is type(shown) is str
+        if not (is_text and type(kind) is list and list(map(type, kind)) == [str, str]):
+            self._end(Garbage())
         cls = self._exception_class(kind[0], kind[1], base)
-        error = cls.__new__(cls)
+        try:
+            error = cls.__new__(cls)
+        except TypeError:  # an ExceptionGroup cannot be without content
+            error = self._exception_class("program", kind[1], "Exception")()
         if type(arguments) is list:
             error.args = tuple(arguments)
         setattr(error, _TEXT, text)
+        setattr(error, _SHOWN, shown)
         return error
 
     def _exception_class(self, module: str, name: str, base: str) -> type[BaseException]:
         """The class itself where it is the library's, else one that stands for it, always the same."""
-        known = getattr(sys.modules.get(module), name, None) if module not in ("program", "__main__") else None
-        if known is not None and _is_exception(known):
-            found: type[BaseException] = known
-            return found
+        known = vars(sys.modules.get(module, builtins)).get(name) if module.partition(".")[0] in _LIBRARY else None
+        if _is_exception(known):
+            return known
         key = (module, name)
         if key not in self._exceptions:
-            parent = getattr(builtins, base, Exception)
-            parents = (parent if _is_exception(parent) else Exception,)
-            self._exceptions[key] = type(name, parents, {})
+            parent: Any = vars(builtins).get(base)
+            if not _is_exception(parent) or issubclass(parent, BaseExceptionGroup):
+                parent = Exception
+            parents = (parent,)
+            own_text = {"__str__": lambda self: getattr(self, _SHOWN, "")}
+            self._exceptions[key] = type(name if name.isidentifier() else "Exception", parents, own_text)
         return self._exceptions[key]
 
     def _stand_in(self, content: Any) -> Any:
@@ -219,7 +251,7 @@ class Program:
             raise codec.Refused("no handle")
         if kind == "class" and base:
             return self._exception_class("program", name, base)
-        return Remote(self, handle, name)
+        return (Container if kind == "container" else Remote)(self, handle, name)
 
     def _export(self, value: Any) -> Any:
         if isinstance(value, Remote):
@@ -233,7 +265,7 @@ class Program:
         return {"h": ["tests", len(self._exported) - 1, "iterator" if isinstance(value, Iterator) else "function"]}
 
 
-def _is_exception(value: Any) -> bool:
+def _is_exception(value: Any) -> TypeGuard[type[BaseException]]:
     return isinstance(value, type) and issubclass(value, BaseException)
 
 
@@ -308,6 +340,21 @@ class Remote:
 
     def __subclasscheck__(self, value: Any) -> bool:
         return isinstance(value, Remote) and _program(self).operate("issubclass", _handle(value), self) is True
+
+
+class Container(Remote):
+    """An object of a class that adds methods to a builtin container: equal to what its content is equal to."""
+
+    def __eq__(self, other: object) -> bool:
+        own = _program(self).operate("content", _handle(self))
+        if isinstance(other, Container):
+            other = _program(other).operate("content", _handle(other))
+        return bool(own == other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __contains__(self, item: Any) -> bool:
+        return item in _program(self).operate("content", _handle(self))
 
 
 def _program(remote: Remote) -> Program:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import builtins
 import functools
 import io
 import os
@@ -15,6 +16,9 @@ from rrtf_ray.sandbox.inside import loading, testing
 from rrtf_ray.sandbox.inside.channel import GIVEN, take_given
 from rrtf_ray.sandbox.inside.loading import Unusable, describe
 
+_open = open
+_STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1}
+
 
 def run(job: dict[str, Any]) -> NoReturn:
     """Run the program that is given as `__main__`; the records there only explain. Does not return."""
@@ -24,14 +28,17 @@ def run(job: dict[str, Any]) -> NoReturn:
         record = testing.recorder(functools.partial(os.write, GIVEN), request.pop("nonce"))
         sys.stdin = sys.__stdin__ = _text_stream(0, "r")  # type: ignore[misc]
         sys.stdout = sys.__stdout__ = _text_stream(1, "w")  # type: ignore[misc]
-        stdout = sys.stdout
+        builtins.open = io.open = _open_standard
         try:
             module = loading.new_module("__main__", request["program"])
             code = loading.compiled(request["program"])
             status = _execute(job, code, module.__dict__, record)
             threading._shutdown()  # type: ignore[attr-defined]
             atexit._run_exitfuncs()
-            stdout.flush()
+            module.__dict__.clear()  # which closes, and so writes, the files that it has left open
+            for stream in {id(s): s for s in (sys.stdout, sys.__stdout__)}.values():
+                if stream is not None and not stream.closed:
+                    stream.flush()
             record(".", "")
         except Unusable as error:
             record("d", error.text)
@@ -46,6 +53,11 @@ def run(job: dict[str, Any]) -> NoReturn:
         pass
     finally:
         os._exit(status)
+
+
+def _open_standard(file: Any, *arguments: Any, **keywords: Any) -> Any:
+    """`open`, for /dev/stdin and /dev/stdout as well: there is no /proc that they could lead to."""
+    return _open(_STANDARD.get(file, file) if isinstance(file, str) else file, *arguments, **keywords)
 
 
 def _execute(job: dict[str, Any], code: Any, names: dict[str, Any], record: testing.Record) -> int:

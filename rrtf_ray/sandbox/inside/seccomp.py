@@ -38,6 +38,17 @@ _DENIED: dict[str, tuple[int, int]] = {
     "fanotify_init": (300, 262), "syslog": (103, 116),
 }  # fmt: skip
 
+# What Landlock leaves open: the modes, owners, times and attributes of files (aarch64 has only the "at" forms).
+_METADATA: dict[str, tuple[int, int]] = {
+    "chmod": (90, -1), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "chown": (92, -1), "fchown": (93, 55), "lchown": (94, -1), "fchownat": (260, 54),
+    "utime": (132, -1), "utimes": (235, -1), "utimensat": (280, 88), "futimesat": (261, -1),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
+    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16), "setxattrat": (463, 463),
+    "removexattrat": (466, 466), "file_setattr": (469, 469),
+}  # fmt: skip
+_DENIED |= _METADATA
+
 _ZYGOTES_OWN = ("fork", "vfork", "kill", "tkill", "tgkill", "pidfd_open", "pidfd_send_signal", "mount", "umount2")
 _CLONE = (56, 220)
 _CLONE3 = (435, 435)
@@ -97,15 +108,16 @@ def _assemble(column: int, names: Iterable[str], of_candidate: bool) -> bytes:
 class Filter:
     """Two filters: one that the zygote shares with its children, and a short one, assembled before, for each of them.
 
-    runs_commands: a candidate is a command that its process executes, under both filters.
+    runs_commands: a candidate is a command that its process executes, under both filters. own_files: it has a folder
+    and sees no files of others.
     OSError where the system calls' numbers are unknown.
     """
 
-    def __init__(self, runs_commands: bool = False) -> None:
+    def __init__(self, runs_commands: bool, own_files: bool) -> None:
         column = _COLUMN.get(platform.machine())
         if column is None:
             raise OSError(f"seccomp: the system call numbers of {platform.machine()!r} are not known here")
-        allowed = (*_ZYGOTES_OWN, "execve") if runs_commands else _ZYGOTES_OWN
+        allowed = {*_ZYGOTES_OWN, *(("execve",) if runs_commands else ()), *(_METADATA if own_files else ())}
         self._shared = _Loaded(_assemble(column, [name for name in _DENIED if name not in allowed], False))
         self._candidates = _Loaded(_assemble(column, _ZYGOTES_OWN, True))
 

@@ -38,7 +38,7 @@ class Stop(Exception):
 
 def recorder(write: Callable[[bytes], Any], nonce: str) -> Record:
     prefix = nonce.encode()
-    short = {letter: prefix + b" " + letter.encode() + b"\n" for letter in "pfemx."}
+    short = {letter: prefix + b" " + letter.encode() + b"\n" for letter in "pfemxd."}
 
     def record(letter: str, text: str) -> None:
         if not text:
@@ -54,6 +54,8 @@ def judge_program(job: dict[str, Any], program: Program, names: dict[str, Any], 
     """Run the job's tests with a program, and record what comes of them; False where it wrote what no runner writes."""
 
     def note(letter: str, text: str) -> None:
+        if program.fault is not None and letter == "p":
+            raise program.fault  # a test that catches everything has caught it
         program.has_failed |= letter in "fe"
         record(letter, text)
 
@@ -72,14 +74,13 @@ def judge_program(job: dict[str, Any], program: Program, names: dict[str, Any], 
         if job["entry_name"]:
             names[job["entry_name"]] = program.entry
         run_tests(job["tests"], names, lambda: program.entry, job["fail_fast"], note)
-        record(".", "")
-    except Stop:
-        record(".", "")
-    except Garbage:
-        return False
-    except Gone:
+    except (Stop, Gone, Garbage, OutOfMemory):
         pass
-    return True
+    if isinstance(program.fault, OutOfMemory):
+        record("m", "")
+    elif program.fault is None:
+        record(".", "")
+    return not isinstance(program.fault, Garbage)
 
 
 def run_tests(tests: list[tuple[Any, ...]], names: dict[str, Any], entry: Callable[[], Any], fail_fast: bool,
@@ -94,7 +95,9 @@ def run_tests(tests: list[tuple[Any, ...]], names: dict[str, Any], entry: Callab
             return
         if isinstance(error, Gone | Garbage | Stop):
             raise error
-        if isinstance(error, OutOfMemory) or (isinstance(error, MemoryError) and text_of(error) is None):
+        if isinstance(error, OutOfMemory):
+            raise error
+        if isinstance(error, MemoryError) and text_of(error) is None:
             record("m", "")
             raise Stop
         letter, text = _judge(error)
@@ -116,6 +119,10 @@ def _run_assert(names: dict[str, Any], entry: Callable[[], Any], note: Note, cod
         note(error)
     else:
         note(None)
+
+
+class NotRun(Exception):
+    """A unittest method that did not come to its end."""
 
 
 class WrongValue(Exception):
@@ -188,15 +195,25 @@ def _run_unittest(
     import unittest
 
     class Result(unittest.TestResult):
-        fault: BaseException | None = None
+        fault: BaseException | None = NotRun("the test gave no result")
+
+        def addSuccess(self, test: Any) -> None:
+            if isinstance(self.fault, NotRun):
+                self.fault = None
+
+        addExpectedFailure = lambda self, test, err: self.addSuccess(test)  # noqa: E731
+
+        def addSkip(self, test: Any, reason: str) -> None:
+            self.fault = NotRun(f"the test was skipped: {reason}")
 
         def addFailure(self, test: Any, err: Any) -> None:
-            self.fault = self.fault or err[1]
+            self.fault = err[1] if self.fault is None or isinstance(self.fault, NotRun) else self.fault
 
         addError = addFailure
 
         def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
-            self.fault = self.fault or (err and err[1])
+            if err:
+                self.addFailure(test, err)
 
     try:
         exec(code, names)

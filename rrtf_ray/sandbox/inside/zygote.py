@@ -10,6 +10,7 @@ A second one, in the same way, is the parent of the processes that run the tests
 
 from __future__ import annotations
 
+import builtins
 import gc
 import importlib
 import os
@@ -20,6 +21,7 @@ import socket
 import sys
 import time
 import types
+from _sitebuiltins import Quitter
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -104,6 +106,7 @@ def _warm_up(preload: list[str], paths: list[str]) -> None:
     sys.modules["__main__"] = types.ModuleType("__main__")
     for name in [name for name in sys.modules if name.partition(".")[0] in ("rrtf_ray", "program")]:
         del sys.modules[name]
+    builtins.exit, builtins.quit = Quitter("exit", ""), Quitter("quit", "")  # which a site would have made
     sys.argv = ["program"]
     del sys.orig_argv[:]
 
@@ -115,6 +118,7 @@ class _Programs:
         self._control = control
         self._layers = entered
         self._job: dict[str, Any] = {}
+        self._num_oom_kills = _num_oom_kills(entered.proc)
         # Only a process that is not yet confined can write here.
         self._faults = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
@@ -200,7 +204,14 @@ class _Programs:
         _, status, usage = os.wait4(pid, 0)
         wall = time.monotonic() - started
         cpu = usage.ru_utime + usage.ru_stime
+        if not limit and status == signal.SIGKILL:
+            limit = "cpu" if cpu >= cpu_s else "oom" if self._ran_out_of_memory() else ""
         return status, wire.report_of(status, limit, waited_s, wall, cpu, usage.ru_maxrss)
+
+    def _ran_out_of_memory(self) -> bool:
+        """Has the machine killed for lack of memory since this was last asked? If unknown, yes."""
+        before, self._num_oom_kills = self._num_oom_kills, _num_oom_kills(self._layers.proc)
+        return self._num_oom_kills < 0 or self._num_oom_kills > before
 
     def _waited_s(self, pidfd: int, wall_s: float, used_s: float, cpu_s: float) -> float:
         """How long it was ready to run but had no processor: the kernel tells that from sleep."""
@@ -253,6 +264,14 @@ class _Judges:
             return os.waitpid(-1, 0)[1]
         except ChildProcessError:
             return 0
+
+
+def _num_oom_kills(proc: int) -> int:
+    """Of the whole machine since it was started; -1 where it is not known."""
+    try:
+        return int(_read_proc(proc, "vmstat").partition("\noom_kill ")[2].split()[0])
+    except (OSError, IndexError, ValueError):
+        return -1
 
 
 def _read_proc(proc: int, path: str) -> str:
