@@ -2,8 +2,9 @@
 
     python -m benchmarks.executor_sides RUNNER TASKS.json WORKERS TIMEOUT_S [PATH]
 
-Every runner gets the same list and is timed from the moment that it is warm to its last verdict. PATH is where the
-source of the peer's package lies if it is not installed.
+Every runner gets the same list and is timed from the moment that it is warm to its last verdict. Workers that are
+processes have the list before that, and get numbers: what is timed is running programs, not sending them. PATH is
+where the source of the peer's package lies if it is not installed.
 """
 
 from __future__ import annotations
@@ -75,17 +76,20 @@ def _timed(workers: Executor, run: Callable[[Any], bool], tasks: Iterable[Any]) 
 
 _sandbox: Sandbox
 _calibrate: bool
+_groups: list[list[Task]]
 
 
-def _open_sandbox(limits: Limits, calibrate: bool, cache: str) -> None:
-    global _sandbox, _calibrate
-    _sandbox, _calibrate = Sandbox(limits, cache=VerdictCache(cache) if cache else None), calibrate
+def _open_sandbox(groups: list[list[Task]], limits: Limits, calibrate: bool, cache: str) -> None:
+    global _groups, _sandbox, _calibrate
+    _groups, _calibrate = groups, calibrate
+    _sandbox = Sandbox(limits, cache=VerdictCache(cache) if cache else None)
     sum_task = Test(TestKind.CHECK, "def check(candidate):\n    assert candidate(1) == 2\n")
     _sandbox.run(["def f(x):\n    return x + 1\n"], [sum_task], kind=ProblemKind.FUNCTION, entry_point="f")
     time.sleep(0.5)  # so that no worker opens two
 
 
-def _run_group(group: list[Task]) -> list[bool]:
+def _run_group(number: int) -> list[bool]:
+    group = _groups[number]
     first = group[0]
     verdicts = _sandbox.run(
         [task.program for task in group],
@@ -114,11 +118,13 @@ def _ours(tasks: list[Task], workers: int, timeout_s: float, *, calibrate: bool,
     limits = Limits(cpu_s=timeout_s, wall_s=4 * timeout_s)
     with tempfile.TemporaryDirectory(prefix="rrtf-bench-") as folder:
         cache = f"{folder}/verdicts.sqlite" if passes > 1 else ""
-        with ProcessPoolExecutor(workers, get_context("spawn"), _open_sandbox, (limits, calibrate, cache)) as pool:
+        with ProcessPoolExecutor(
+            workers, get_context("spawn"), _open_sandbox, (groups, limits, calibrate, cache)
+        ) as pool:
             list(pool.map(_nothing, range(4 * workers)))
             for _ in range(passes):
                 started = time.perf_counter()
-                passed = [verdict for group in pool.map(_run_group, groups) for verdict in group]
+                passed = [verdict for group in pool.map(_run_group, range(len(groups))) for verdict in group]
                 seconds = time.perf_counter() - started
     return seconds, passed
 
@@ -216,8 +222,11 @@ def bigcode(tasks: list[Task], workers: int, timeout_s: float) -> Verdicts:
 _BIGCODE_FILE = "bigcode_eval/tasks/custom_metrics/execute.py"
 
 
-def _check_plus(arguments: tuple[Task, list[Any], list[float]]) -> bool:
-    task, expected, times = arguments
+_plus: list[tuple[Task, list[Any], list[float]]]
+
+
+def _check_plus(number: int) -> bool:
+    task, expected, times = _plus[number]
     check = importlib.import_module("evalplus.eval").untrusted_check
     return bool(
         check("humaneval", task.program, task.inputs, task.entry_point, expected, task.atol, times, True)[0] == "pass"
@@ -233,9 +242,11 @@ def evalplus(tasks: list[Task], workers: int, timeout_s: float) -> Verdicts:
         if task.task_id not in truths:
             source = task.prompt + task.reference
             truths[task.task_id] = trusted_exec(source, task.inputs, task.entry_point, record_time=True)
+    global _plus
+    _plus = [(task, *truths[task.task_id]) for task in tasks]
     with ProcessPoolExecutor(workers, get_context("fork")) as pool:
         list(pool.map(_nothing, range(4 * workers)))
-        return _timed(pool, _check_plus, [(task, *truths[task.task_id]) for task in tasks])
+        return _timed(pool, _check_plus, range(len(tasks)))
 
 
 RUNNERS: dict[str, Callable[[list[Task], int, float], Verdicts]] = {

@@ -1,8 +1,8 @@
 """HumanEval+ and MBPP+ as EvalPlus publishes them: inputs, and a reference that makes the expected values.
 
 One VALUE test per input. An input is left out, and counted in the log, if its argument types cannot be
-restored so that the problem's contract holds, if the reference raises or is slow, or if a value is not a
-Python literal (inf). Where the prompt's own assert wraps the call (`assert set(f(x)) == set(y)`,
+restored so that the problem's contract holds, if the reference raises or is slow, or if a value is neither a
+Python literal nor an infinite float. Where the prompt's own assert wraps the call (`assert set(f(x)) == set(y)`,
 `assert not f(x)`), the wrap is part of the task, and the tests are ASSERTs with the same wrap.
 """
 
@@ -24,6 +24,7 @@ from rrtf_ray.problems.expected import Answer, Job, expected_values
 from rrtf_ray.problems.python_source import functions_of, split_of
 from rrtf_ray.problems.source import Row
 from rrtf_ray.records import Problem, ProblemKind, Test, TestKind
+from rrtf_ray.sandbox.forms import literal
 
 FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "base_input", "plus_input")
 
@@ -61,7 +62,7 @@ def _is_reordered(one: Answer, other: Answer) -> bool:
     """Whether both values are the same list or tuple in different orders."""
     if one.reason or other.reason or one.expected == other.expected:
         return False
-    a, b = ast.literal_eval(one.expected), ast.literal_eval(other.expected)
+    a, b = literal(one.expected), literal(other.expected)
     return a != b and isinstance(a, list | tuple) and isinstance(b, list | tuple) and _sorted(a) == _sorted(b)
 
 
@@ -71,7 +72,7 @@ def _agreed(one: Answer, other: Answer, unordered: bool) -> Answer:
         return one if one.reason else replace(one, reason=other.reason)
     if unordered and _is_reordered(one, other):
         return one
-    same = ast.literal_eval(one.expected) == ast.literal_eval(other.expected)  # a set in another order
+    same = literal(one.expected) == literal(other.expected)  # a set in another order
     return one if same else replace(one, reason="depends on the order of a set")
 
 
@@ -124,7 +125,7 @@ def _problem(row: Row, task_id: str, answers: list[Answer], unordered: bool) -> 
     if unordered and not template:
         template = f"assert sorted({entry_point}(*%s), key=repr) == sorted(%s, key=repr)"
     if template:
-        tests = [Test(TestKind.ASSERT, template % (answer.input, answer.expected)) for answer in answers]
+        tests = [Test(TestKind.ASSERT, template % (answer.input, _in_source(answer.expected))) for answer in answers]
     else:
         tests = [Test(TestKind.VALUE, _as_tuple(a.input), a.expected, atol) for a in answers]
     return Problem(
@@ -136,6 +137,15 @@ def _problem(row: Row, task_id: str, answers: list[Answer], unordered: bool) -> 
         reference=row.text("canonical_solution"),
         split=split_of(task_id),
     )
+
+
+def _in_source(value: str) -> str:
+    """The value as an expression, without the name `inf` that repr gives an infinite float."""
+    tree = ast.parse(value, mode="eval")
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    for name in names:
+        name.id = "1e999"
+    return ast.unparse(tree) if names else value
 
 
 def _as_tuple(arguments: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from rrtf_ray.records import Test, TestKind
 from rrtf_ray.sandbox.plain import is_plain
-from rrtf_ray.sandbox.trees import fold, nodes_of
+from rrtf_ray.sandbox.trees import fold, nodes_of, parts_of
 
 CHECK_NAME = "_rrtf_check"
 """In place of `check`: a program may have a function of that name (MBPP 56), and its tests call it."""
@@ -238,7 +238,7 @@ def _straight_calls(body: list[ast.stmt], names: set[str]) -> Iterator[ast.Call]
 
 
 def _calls_in(node: ast.AST, names: set[str]) -> Iterator[ast.Call]:
-    for child in ast.iter_child_nodes(node):
+    for child in parts_of(node):
         is_statement = isinstance(child, ast.stmt)
         if isinstance(child, _CONDITIONAL) or (is_statement and not isinstance(child, _STRAIGHT)):
             continue

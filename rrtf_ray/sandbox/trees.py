@@ -20,12 +20,19 @@ def nodes_of(tree: ast.AST) -> list[ast.AST]:
     """The tree and all that is in it, in no certain order; without constants and without what has no parts."""
     found = [tree]
     for node in found:  # grows meanwhile
-        for name in node._fields:
-            part = getattr(node, name, None)
-            if isinstance(part, list):
-                found += [item for item in part if isinstance(item, ast.AST) and not isinstance(item, _LEAVES)]
-            elif isinstance(part, ast.AST) and not isinstance(part, _LEAVES):
-                found.append(part)
+        found += parts_of(node)
+    return found
+
+
+def parts_of(node: ast.AST) -> list[ast.AST]:
+    """The node's own parts in the order of the source, as `nodes_of` has them."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        part = getattr(node, name, None)
+        if isinstance(part, list):
+            found += [item for item in part if isinstance(item, ast.AST) and not isinstance(item, _LEAVES)]
+        elif isinstance(part, ast.AST) and not isinstance(part, _LEAVES):
+            found.append(part)
     return found
 
 

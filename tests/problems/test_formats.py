@@ -10,6 +10,7 @@ import pytest
 
 from rrtf_ray.core.extraction import extract, extract_for
 from rrtf_ray.errors import DataError
+from rrtf_ray.execution import run_problem
 from rrtf_ray.problems import FORMATS, load, read_problems, write_problems
 from rrtf_ray.problems.check import CheckReport, check_references
 from rrtf_ray.problems.python_source import docstring, fitted_body
@@ -199,11 +200,24 @@ def test_evalplus_leaves_out_what_it_cannot_use(tmp_path: Path) -> None:
         "evalplus",
         canonical_solution=(
             "def turned(t):\n    while t == (9,):\n        pass\n"
-            "    if t == (8,):\n        return float('inf')\n    return t[::-1]\n"
+            "    if t == (8,):\n        return float('nan')\n    return t[::-1]\n"
         ),
         plus_input=[[[9]], [[8]], [5], [[7, 6]]],
     )
     assert [t.code for t in problem.tests] == ["((1, 2),)", "((7, 6),)"]
+
+
+def test_evalplus_keeps_infinite_values(tmp_path: Path) -> None:
+    endless = "def turned(t):\n    return (float('inf'), -float('inf')) if t == (8,) else t[::-1]\n"
+    by_value = load_one(tmp_path, "evalplus", canonical_solution=endless, plus_input=[[[8]]])
+    assert by_value.tests[1].expected == "(inf, -inf)"
+    prompt = '"""\nShared items.\nassert set(turned((1, 2))) == set((2, 1))\n"""\n'
+    wrapped = load_one(tmp_path, "evalplus", prompt=prompt, canonical_solution=endless, plus_input=[[[8]]])
+    assert wrapped.tests[1].code == "assert set(turned(*[(8,)])) == set((1e999, -1e999))"
+    with Sandbox() as sandbox:
+        for problem in (by_value, wrapped):
+            assert run_problem(sandbox, problem, [endless])[0].outcome is Outcome.PASSED
+            assert run_problem(sandbox, problem, ["def turned(t): return t[::-1]"])[0].outcome is Outcome.FAILED
 
 
 def test_evalplus_wraps(tmp_path: Path) -> None:

@@ -251,15 +251,16 @@ class Decoder:
         self._handle = handle
         self._shared = shared
         self._classes = classes or {}
+        self._decode = json.JSONDecoder(object_hook=self._tagged).decode
         self.objects: dict[int, Any] = {}
 
     def know(self, objects: Iterable[Any]) -> None:
         """The objects that references mean."""
         self.objects = dict(enumerate(objects))
 
-    def value(self, text: str | bytes) -> Any:
+    def value(self, text: str) -> Any:
         try:
-            return json.loads(text, object_hook=self._tagged) if text else refuse(text)
+            return self._decode(text) if text else refuse(text)
         except Refused:
             raise
         except Exception as error:  # whatever a text can make of a type's constructor
