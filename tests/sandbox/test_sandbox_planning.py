@@ -1,0 +1,165 @@
+"""What the sandbox saves or finds out before it runs a program: rehearsed calls, limits, modes, known verdicts."""
+
+from __future__ import annotations
+
+import pytest
+
+from rrtf_ray.errors import SandboxError
+from rrtf_ray.records import Outcome, ProblemKind, Test, TestKind, TestStatus
+from rrtf_ray.sandbox import Limits, Sandbox, VerdictCache
+from rrtf_ray.sandbox.plan import FunctionPlan, make_plan
+
+from .conftest import DOUBLE, GOOD, LIMITS
+
+BUSY = "def busy(n):\n    for _ in range(n):\n        pass\n"
+
+
+def check(*statements):
+    return [Test(TestKind.CHECK, "def check(candidate):\n" + "".join(f"    {line}\n" for line in statements))]
+
+
+def run(sandbox, programs, tests, entry_point="f", **options):
+    return sandbox.run(programs, tests, kind=ProblemKind.FUNCTION, entry_point=entry_point, **options)
+
+
+# ---- rehearsals
+
+COMPUTED = {
+    "loop": (["for i in range(5):", "    assert candidate(i) == i * i"], "def f(n): return n * n"),
+    "arguments computed": (["import random", "xs = [random.random() for _ in range(9)]", "for x in xs:",
+                            "    assert abs(candidate(x) - x * x) < 1e-9"], "def f(n): return n * n"),
+    "in place": (["xs = [3, 1, 2]", "candidate(xs)", "assert xs == [1, 2, 3]"], "def f(xs): xs.sort()"),
+    "argument returned": (["xs = [3]", "assert candidate(xs) is xs"], "def f(xs): return xs"),
+    "raises": (["for x in (-1, -2):", "    try:", "        candidate(x)", "        assert False",
+                "    except ValueError:", "        pass", "assert candidate(0) == 0"],
+               "def f(n):\n    if n < 0: raise ValueError(n)\n    return n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_calls_that_tests_compute_are_made_ahead(sandbox, name):
+    statements, solution = COMPUTED[name]
+    plan = make_plan(check(*statements), ProblemKind.FUNCTION, "f", "", False)
+    assert isinstance(plan, FunctionPlan)
+    assert plan.ahead is None
+    sandbox._first_mode(plan)
+    assert plan.ahead is not None
+    wrong = "def f(n): return [n]"
+    verdicts = run(sandbox, [solution, wrong, "def f(n): raise KeyError"], check(*statements))
+    assert [v.outcome is Outcome.PASSED for v in verdicts] == [True, False, False]
+
+
+UNFORESEEN = {
+    "call of a result": (["assert candidate(candidate(2)) == 16"], "def f(n): return n * n"),
+    "call that a result decides": (["x = candidate(2)", "if x > 3 and x < 5:", "    assert candidate(7) == 49",
+                                    "else:", "    assert candidate(9) == 0"], "def f(n): return n * n"),
+    "argument from a result": (["assert candidate(int(candidate(3))) == 81"], "def f(n): return n * n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNFORESEEN)
+def test_calls_that_depend_on_results_are_asked_for(sandbox, name):
+    statements, solution = UNFORESEEN[name]
+    verdicts = run(sandbox, [solution, "def f(n): return 4"], check(*statements))
+    assert [v.outcome for v in verdicts] == [Outcome.PASSED, Outcome.FAILED]
+
+
+def test_a_failed_assertion_leaves_out_the_calls_of_its_loop(sandbox):
+    tests = check("for i in range(5):", "    assert candidate(i) < 3", "assert candidate(9) == 9")
+    assert run(sandbox, ["def f(n): return n"], tests)[0].tests == (TestStatus.FAILED, TestStatus.PASSED)
+
+
+def test_a_rehearsal_without_end_costs_its_limit_and_no_verdict(sandbox):
+    tests = check("x = 0", "while candidate(x) < 3:", "    x += 1", "assert x == 3")
+    assert run(sandbox, ["def f(n): return n"], tests)[0].outcome is Outcome.PASSED
+
+
+def test_tests_in_the_programs_interpreter_say_so(sandbox):
+    tests = check("import sys", "assert candidate(sys.modules[candidate.__module__]) is True")
+    program = "import sys\ndef f(module): return module is sys.modules[__name__]\n"
+    (verdict,) = run(sandbox, [program], tests, reference=program)
+    assert (verdict.outcome, verdict.inside) == (Outcome.PASSED, True)
+    (verdict,) = run(sandbox, [GOOD], DOUBLE, entry_point="double", reference=GOOD)
+    assert (verdict.outcome, verdict.inside) == (Outcome.PASSED, False)
+
+
+# ---- limits
+
+
+def test_limits_follow_the_reference():
+    """The reference takes next to nothing, so that a second is far too much; without it, a second is allowed."""
+    tests = check("assert candidate(3) == 3")
+    slow = "import time\ndef f(n):\n    while time.process_time() < 1.2: pass\n    return n\n"
+    with Sandbox(Limits(cpu_s=20, wall_s=60)) as sandbox:
+        options = {"reference": "def f(n): return n"}
+        assert run(sandbox, [slow], tests, **options)[0].outcome is Outcome.TIMEOUT
+        assert run(sandbox, [slow], tests, calibrate=False, **options)[0].outcome is Outcome.PASSED
+        assert run(sandbox, [slow], tests, reference=slow)[0].outcome is Outcome.PASSED
+
+
+# ---- known verdicts
+
+
+def test_equal_programs_run_once(tmp_path):
+    cache = VerdictCache(tmp_path / "verdicts.sqlite")
+    with Sandbox(LIMITS, cache=cache) as sandbox:
+        verdicts = run(sandbox, [GOOD, GOOD, "def double(x): return x", GOOD], DOUBLE, "double")
+    passed, failed = Outcome.PASSED, Outcome.FAILED
+    assert [v.outcome for v in verdicts] == [passed, passed, failed, passed]
+    assert cache.misses == 2
+
+
+def test_verdicts_are_remembered_by_all_that_decides_them(tmp_path):
+    path = tmp_path / "verdicts.sqlite"
+    with Sandbox(LIMITS, cache=VerdictCache(path)) as sandbox:
+        first = run(sandbox, [GOOD], DOUBLE, "double")
+    cache = VerdictCache(path)
+    with Sandbox(LIMITS, cache=cache) as sandbox:
+        assert run(sandbox, [GOOD], DOUBLE, "double") == first
+        assert (cache.hits, cache.misses) == (1, 0)
+        run(sandbox, [GOOD + "\n"], DOUBLE, "double")
+        run(sandbox, [GOOD], DOUBLE[:1], "double")
+        run(sandbox, [GOOD], DOUBLE, "double", setup="import math")
+        assert (cache.hits, cache.misses) == (1, 3)
+    with Sandbox(Limits(cpu_s=0.7), cache=cache) as sandbox:
+        run(sandbox, [GOOD], DOUBLE, "double")
+    assert (cache.hits, cache.misses) == (1, 4)
+
+
+def test_faults_of_the_machinery_are_not_remembered(tmp_path, monkeypatch):
+    cache = VerdictCache(tmp_path / "verdicts.sqlite")
+    with Sandbox(LIMITS, cache=cache) as sandbox:
+        monkeypatch.setattr("rrtf_ray.sandbox.process.Zygote.receive_report", _no_report)
+        assert run(sandbox, [GOOD], DOUBLE, "double")[0].outcome is Outcome.SANDBOX_ERROR
+        monkeypatch.undo()
+        assert run(sandbox, [GOOD], DOUBLE, "double")[0].outcome is Outcome.PASSED
+
+
+def _no_report(self, deadline):
+    raise self.fault(OSError("no report"))
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    with Sandbox(LIMITS, cache=VerdictCache(tmp_path / "file" / "verdicts.sqlite")) as sandbox:
+        assert run(sandbox, [GOOD], DOUBLE, "double")[0].outcome is Outcome.PASSED
+    assert "verdicts are not remembered" in caplog.text
+
+
+# ---- libraries
+
+
+def test_preloaded_libraries_are_there_and_their_values_travel():
+    limits = Limits(cpu_s=5, wall_s=20, memory_mb=2048)
+    tests = check("import numpy", "assert candidate([1, 2]).tolist() == [2, 4]", "assert candidate(3) == 6")
+    program = "import numpy\ndef f(x): return numpy.array(x) * 2\n"
+    with Sandbox(limits, preload=["numpy"]) as sandbox:
+        assert run(sandbox, [program], tests)[0].outcome is Outcome.PASSED
+    with Sandbox(limits) as sandbox:
+        verdict = run(sandbox, [program], check("assert candidate(3) == 6"))[0]
+        assert "No module named 'numpy'" in verdict.detail
+
+
+def test_a_library_that_is_not_there_is_named():
+    with pytest.raises(SandboxError, match="no_such_library"):
+        Sandbox(LIMITS, preload=["no_such_library"])
