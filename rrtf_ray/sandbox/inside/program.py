@@ -28,6 +28,7 @@ from rrtf_ray.sandbox.inside.channel import (
     write_all,
     write_message,
 )
+from rrtf_ray.sandbox.inside.decoding import Decoder
 from rrtf_ray.sandbox.inside.loading import Unusable, describe, shown_by
 
 _ITERATORS = (types.GeneratorType, map, filter, zip, enumerate, reversed)
@@ -121,17 +122,7 @@ class _Answers:
         """Make the call and send what comes of it; shared: mutable arguments whose changes are sent as well."""
         shared = shared or []
         before = [codec.fingerprint(value) for value in shared]
-        message: list[Any]
-        try:
-            value = self._target(handle)(*arguments, **keywords)
-            message = self._result(value, shared, before)
-        except Gone:
-            raise
-        except MemoryError:
-            message = ["m"]
-        except BaseException as error:
-            message = self._raised(error)
-        self.send(message)
+        self._send_result(lambda: self._result(self._target(handle)(*arguments, **keywords), shared, before))
 
     def _result(self, value: Any, shared: Sequence[Any], before: list[Any]) -> list[Any]:
         limit = sys.getrecursionlimit()
@@ -189,14 +180,16 @@ class _Answers:
             arguments, keywords = rest
             self.call(handle, arguments, keywords, shared)
             return
-        self._call_operation(_OPERATIONS[operation], handle, rest)
+        operate = _OPERATIONS[operation]
+        self._send_result(lambda: ["v", self._tree(operate(self._target(handle), *rest)), []])
 
-    def _decoder(self) -> codec.Decoder:
-        return codec.Decoder(self._stand_in, self._classes, shared=True)
+    def _decoder(self) -> Decoder:
+        return Decoder(self._stand_in, self._classes, shared=True)
 
-    def _call_operation(self, operation: Callable[..., Any], handle: int, rest: list[Any]) -> None:
+    def _send_result(self, make: Callable[[], list[Any]]) -> None:
+        """Send the message that `make` gives, or what it raises."""
         try:
-            message = ["v", self._tree(operation(self._target(handle), *rest)), []]
+            message = make()
         except Gone:
             raise
         except MemoryError:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeGuard
 
 from rrtf_ray.sandbox.inside import codec
 from rrtf_ray.sandbox.inside.channel import ENTRY, Gone, Reader, message_of
+from rrtf_ray.sandbox.inside.decoding import Decoder
 from rrtf_ray.sandbox.inside.rehearsal import call_message
 
 _LIBRARY = frozenset(
@@ -65,7 +66,7 @@ class Program:
         self._num_used = 0
         self.unforeseen = self.has_failed = False
         self.fault: BaseException | None = None
-        self._decoder = codec.Decoder(self._stand_in, classes)
+        self._decoder = Decoder(self._stand_in, classes)
         self._exported: list[Any] = []
         self._exceptions: dict[tuple[str, str], type[BaseException]] = {}
         self._results: list[Any] = []
