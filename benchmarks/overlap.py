@@ -1,17 +1,22 @@
 """Wall time of the streamed sample+execute against the longer of the two stages alone.
 
-    python -m benchmarks.overlap [--json] [--load wait|cpu] [--problems N] [--pairs N] [--model DIR]
+    python -m benchmarks.overlap [--json] [--load wait|cpu] [--problems N] [--seqs N] [--pairs N] [--model DIR]
 
 All are timed from the moment that the engine (or the sandbox) is ready to the last row on disk, on the same
 problems and the demo's student. The load is balanced first: the tests' work is set so that executing alone takes
 about as long as sampling alone (measured on a quarter of the problems). `--load wait` makes the tests wait, which
 shows what the plan overlaps; with `--load cpu` they compute, and where there are fewer cores than both stages use, it
 shows that as well. A stream must fill and drain, which takes some seconds whatever its length.
+
+The demo's student has 4M parameters and writes programs of 40 tokens, at such a rate that on two cores its sampling and
+the processes of its programs need more than both, whatever waits. `--seqs` (the engine's max_num_seqs) makes it as slow
+as a larger student is; 128, which the demo has, shows it at full speed.
 """
 
 from __future__ import annotations
 
 import tempfile
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,9 +32,9 @@ from rrtf_ray.stages.stream import Step
 
 
 def main() -> None:
-    args = arguments(__doc__, model="", problems=960, pairs=2, load="wait")
+    args = arguments(__doc__, model="", problems=320, seqs=8, pairs=2, load="wait")
     with tempfile.TemporaryDirectory(prefix="rrtf-bench-") as folder:
-        bench = Bench(Path(folder), args.model or _student(Path(folder)), args.problems, args.load)
+        bench = Bench(Path(folder), args.model or _student(Path(folder)), args)
         with connected(bench.config):
             work = bench.balance()
             ratios, details = [], []
@@ -51,12 +56,15 @@ def main() -> None:
 class Bench:
     """The three timed plans over the same problems; a test suite costs `work` iterations or milliseconds."""
 
-    def __init__(self, folder: Path, model: str, number: int, load: str) -> None:
+    def __init__(self, folder: Path, model: str, args: Namespace) -> None:
         self.folder, self.model = folder, model
-        self._line = {"cpu": "for _ in range({}): pass", "wait": "__import__('time').sleep({} / 1000)"}[load]
-        self._probe = {"cpu": 200_000, "wait": 5}[load]
-        self.config = load_config("jobs/configs/demo.yaml", ["sample.draws=[{n: 8}]", "sample.teacher=none"])
-        self.problems = generate_problems(number, 1)[0]
+        self._line = {"cpu": "for _ in range({}): pass", "wait": "__import__('time').sleep({} / 1000)"}[args.load]
+        self._probe = {"cpu": 200_000, "wait": 5}[args.load]
+        self.config = load_config(
+            "jobs/configs/demo.yaml",
+            ["sample.draws=[{n: 8}]", "sample.teacher=none", f"model.engine.max_num_seqs={args.seqs}"],
+        )
+        self.problems = generate_problems(args.problems, 1)[0]
         self._count = 0
 
     def _source(self, work: int) -> RowStore[Problem]:

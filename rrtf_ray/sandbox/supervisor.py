@@ -28,6 +28,8 @@ from rrtf_ray.sandbox.process import Programs, Run, Setting, Tests, TestsStopped
 from rrtf_ray.sandbox.protection import missing_layers, missing_protections
 
 _log = logging.getLogger("rrtf_ray.sandbox")
+_FIRST_SHARE = 0.5
+"""Of its processor time a program gets so much at first, and all when it is run again: endless loops are common."""
 _ALONE_FACTOR = 5.0
 """How much more time by the clock a program gets when it is run again, alone."""
 _REFERENCE_FACTOR = 4.0
@@ -46,7 +48,8 @@ class _Job:
     """How the programs of one call are run.
 
     mode: `ahead`, its calls are made before its tests run; `talking`, its tests call it; `inside`, the tests are in
-    its own interpreter; `script`, it reads and writes text. alone: again, with more time by the clock.
+    its own interpreter; `script`, it reads and writes text. cpu_s: the limit of processor time. alone: again, with
+    all of that and more time by the clock.
     """
 
     plan: StdioPlan | FunctionPlan
@@ -54,6 +57,11 @@ class _Job:
     fail_fast: bool
     mode: Mode
     alone: bool = False
+
+    @property
+    def allowed_s(self) -> float:
+        """Processor time of this run."""
+        return self.cpu_s if self.alone else self.cpu_s * _FIRST_SHARE
 
 
 _Result = Verdict | _Job
@@ -258,7 +266,8 @@ class Sandbox:
         else:
             assert job.plan.ahead is not None
             runs = [Run("ahead", job.plan.order(program)) for program in programs]
-            with closing(processes.run_alone(job.plan.ahead.program_job, runs, self._wall_s(job), job.cpu_s)) as done:
+            work = job.plan.ahead.program_job
+            with closing(processes.run_alone(work, runs, self._wall_s(job), job.allowed_s)) as done:
                 for report, file in done:
                     yield self._judge_ahead(job, job.plan, report, file)
 
@@ -292,7 +301,7 @@ class Sandbox:
         tests.prepare(plan.talking.judge_job)
         try:
             work, source = plan.talking.program_job, plan.order(program)
-            report, nonce = processes.run_with(tests, work, source, self._wall_s(job), job.cpu_s)
+            report, nonce = processes.run_with(tests, work, source, self._wall_s(job), job.allowed_s)
         except TestsStopped as error:
             return self._tests_stopped(job, error)
         return self._result(job, report, nonce)
@@ -303,7 +312,7 @@ class Sandbox:
         return self._result(job, self._run_alone(processes, job, plan.inside_job, run), nonce)
 
     def _run_alone(self, processes: Programs, job: _Job, work: bytes, run: Run) -> Report:
-        ((report, _),) = processes.run_alone(work, [run], self._wall_s(job), job.cpu_s)
+        ((report, _),) = processes.run_alone(work, [run], self._wall_s(job), job.allowed_s)
         return report
 
     def _result(self, job: _Job, report: Report, nonce: str) -> tuple[_Result, float]:

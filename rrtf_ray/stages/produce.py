@@ -156,23 +156,15 @@ def _run(
     if tally.outcomes[Outcome.SANDBOX_ERROR.value]:  # the machinery may have been mended since
         sink.drop(ids_with_sandbox_errors(sink))
         tally = finished_tally(sink)
-    done = set(sink.ids())
     started = time.monotonic()
     kept = tally.rows
-    with bar(name, total, len(done)) as shown, unwrapped(name):
-        plan = run_plan(
-            source,
-            sink,
-            list(steps),
-            done,
-            rows_per_block=config.sample.rows_per_task,
-            no_progress_s=config.cluster.resource_timeout_s,
-        )
-        for part in plan if len(done) < total else ():
-            tally.add(part)
-            shown.advance(part.rows, _counts(tally))
-            _check_sandbox_errors(config, tally)
-    sink.drop_repetitions()
+    _run_missing(config, name, source, sink, steps, tally, total)
+    if tally.outcomes[Outcome.SANDBOX_ERROR.value]:
+        # Other actors, on any machine, before it counts: the fault may have been one machine's.
+        broken = ids_with_sandbox_errors(sink)
+        say(f"{name}: {len(broken)} problems with a sandbox_error are run again")
+        sink.drop(broken)
+        _run_missing(config, name, source, sink, steps, finished_tally(sink), total)
     tally = finished_tally(sink)
     if tally.rows != total:
         raise StageError(
@@ -196,6 +188,27 @@ def _run(
     resumed = f", {kept} of them from before" if kept else ""
     say(f"{name}: {total} in, {tally.rows} out{resumed}, {_counts(tally)} ({seconds:.1f} s)")
     return tally
+
+
+def _run_missing(
+    config: Config, name: str, source: RowStore, sink: RowStore, steps: Sequence[Step], tally: Tally, total: int
+) -> None:
+    """Run the rows that are not in the sink yet; `tally` counts on from what is there."""
+    done = set(sink.ids())
+    with bar(name, total, len(done)) as shown, unwrapped(name):
+        plan = run_plan(
+            source,
+            sink,
+            list(steps),
+            done,
+            rows_per_block=config.sample.rows_per_task,
+            no_progress_s=config.cluster.resource_timeout_s,
+        )
+        for part in plan if len(done) < total else ():
+            tally.add(part)
+            shown.advance(part.rows, _counts(tally))
+            _check_sandbox_errors(config, tally)
+    sink.drop_repetitions()
 
 
 def _check_sandbox_errors(config: Config, tally: Tally, at_least: int = 50) -> None:

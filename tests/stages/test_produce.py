@@ -3,15 +3,18 @@
 import os
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 
 from rrtf_ray.artifacts import read_bytes, read_json
-from rrtf_ray.records import Split
+from rrtf_ray.problems import write_problems
+from rrtf_ray.records import Outcome, Problem, ProblemKind, Reason, Split, Test, TestKind
 from rrtf_ray.run_dir import RunDir
 
 pytestmark = pytest.mark.ray
 
+CHECK = Test(TestKind.CHECK, "def check(candidate):\n    assert candidate(2) == 2\n")
 SCRIPTED = ["sample.engine=scripted", "until=rank", "sample.draws=[{n: 2}, {n: 2, temperature: 1.2}]", "seed=3"]
 
 
@@ -159,6 +162,28 @@ def _package(tmp_path):
     for name in ("rrtf_ray", "jobs"):
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     return target
+
+
+def test_faults_of_the_machinery_are_run_again_and_kept_out_of_the_ranking(rrtf, cluster, tmp_path):
+    """Tests that cannot be read are the lasting kind: run again by other actors, counted, never ranked."""
+    good = [
+        Problem(f"good/{i}", f"def f{i}(x):\n", ProblemKind.FUNCTION, f"f{i}", (CHECK,), f"    return x + {i} - {i}\n")
+        for i in range(6)
+    ]
+    bad = replace(good[0], id="bad", prompt="def f9(x):\n", tests=(replace(CHECK, code="x = 1"),), entry_point="f9")
+    write_problems([*good, bad], str(tmp_path / "problems"))
+    arguments = [f"run_dir={tmp_path}/run", f"problems.source={tmp_path}/problems", *SCRIPTED]
+    done = rrtf("run", *arguments, "execute.max_sandbox_error_rate=0.2", address=cluster.address)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 problems with a sandbox_error are run again" in done.stdout
+    run = RunDir(f"{tmp_path}/run")
+    groups = {group.problem.id: group for group in run.groups(1).read()}
+    assert len(groups) == 7
+    assert {c.verdict.outcome for c in groups["bad"].candidates} == {Outcome.SANDBOX_ERROR}
+    assert "does not define check" in groups["bad"].candidates[0].verdict.detail
+    reasons = {ranking.problem_id: ranking.reason for ranking in run.rankings(1).read()}
+    assert reasons["bad"] is Reason.TOO_FEW
+    assert {reasons[problem.id] for problem in good} == {None}
 
 
 def test_problems_of_the_run_are_kept_apart(undisturbed):

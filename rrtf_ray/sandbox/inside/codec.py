@@ -42,6 +42,12 @@ def refuse(value: Any) -> Any:
     raise Refused(f"a value of type {type(value).__name__} cannot be copied")
 
 
+def is_scalar(value: Any) -> bool:
+    """Does it stand for itself in JSON? Most results do, and need no encoder."""
+    kind = type(value)
+    return kind in _EXACT and (kind is not int or -_SAFE_INT < value < _SAFE_INT)
+
+
 class Encoder:
     """Encodes values to JSON text.
 

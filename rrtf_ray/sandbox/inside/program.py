@@ -125,6 +125,8 @@ class _Answers:
         self._send_result(lambda: self._result(self._target(handle)(*arguments, **keywords), shared, before))
 
     def _result(self, value: Any, shared: Sequence[Any], before: list[Any]) -> list[Any]:
+        if not before and codec.is_scalar(value):
+            return ["v", value, []]
         limit = sys.getrecursionlimit()
         sys.setrecursionlimit(max(limit, _MIN_RECURSION))
         try:

@@ -55,6 +55,8 @@ def f(x: List[int], y: Optional[str] = None) -> Tuple[int, str]:
 _WARM_UP_ROUNDS = 64
 """So often, the interpreter has specialised the code of this package, which children then need not copy."""
 _UNLIMITED_S = 1e8
+_GC_THRESHOLD = 10_000
+"""New objects before the collector looks at them; with Python's own 700 it runs for most programs, for nothing."""
 _RUN: dict[str, Callable[..., NoReturn]] = {
     "ahead": program.run_ahead,
     "outside": program.run,
@@ -77,6 +79,7 @@ def main(control_fd: int) -> NoReturn:
     wire.send_reply(control, {"layers": entered.causes})
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
     try:
         while True:
             zygote.answer(*wire.receive_request(control))
