@@ -1,9 +1,10 @@
 """The driver's memory at 100,000 problems against 10,000, with a scripted student.
 
-    python -m benchmarks.scale [--json] [--small N] [--large N]
+    python -m benchmarks.scale [--json] [--small N] [--large N] [--rows-per-task N]
 
 Each size runs in a driver process of its own, through sampling, execution, publication and the reading back at the
-end; what is compared is the largest resident set of that process.
+end; what is compared is the largest resident set of that process. It grows with the number of tasks that Ray keeps
+account of, not with the rows, so that it is the rows of a task that decide (`sample.rows_per_task`).
 """
 
 from __future__ import annotations
@@ -23,23 +24,23 @@ from rrtf_ray.records import Problem, ProblemKind, Test, TestKind
 
 
 def main() -> None:
-    if len(sys.argv) == 3 and sys.argv[1] == "driver":
-        driver(int(sys.argv[2]))
+    if len(sys.argv) == 4 and sys.argv[1] == "driver":
+        driver(int(sys.argv[2]), int(sys.argv[3]))
         return
-    args = arguments(__doc__, small=10_000, large=100_000)
-    small, large = _measure(args.small), _measure(args.large)
+    args = arguments(__doc__, small=10_000, large=100_000, rows_per_task=64)
+    small, large = (_measure(number, args.rows_per_task) for number in (args.small, args.large))
     ratio = large["rss_mb"] / small["rss_mb"]
     report(args.json, "rss_100k_over_10k", [ratio], "<= 1.2", {"small": small, "large": large})
 
 
-def _measure(number: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.scale", "driver", str(number)]
+def _measure(number: int, rows_per_task: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.scale", "driver", str(number), str(rows_per_task)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def driver(number: int) -> None:
+def driver(number: int, rows_per_task: int) -> None:
     """Sample and execute `number` problems; prints this process's largest resident set and the seconds."""
     from rrtf_ray.config import load_config
     from rrtf_ray.stages.cluster import connected
@@ -61,7 +62,7 @@ def driver(number: int) -> None:
             "sample.teacher=none",
             f"run_dir={folder}",
         ]
-        config = load_config(None, [*overrides, "sample.rows_per_task=64", "execute.max_workers=2"])
+        config = load_config(None, [*overrides, f"sample.rows_per_task={rows_per_task}", "execute.max_workers=2"])
         source = RowStore(f"{folder}/problems", Problem, "id")
         for start in range(0, number, 1000):
             source.write((replace(one, id=str(i)) for i in range(start, min(number, start + 1000))), f"{start:08d}")
