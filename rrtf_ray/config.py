@@ -92,8 +92,8 @@ class SampleConfig(Section):
     cpus_per_engine: float = Field(1.0, gt=0)
     gpus_per_engine: float = Field(0.0, ge=0)
     rows_per_task: int = Field(8, ge=1)
-    """Problems that travel together to an engine. The driver keeps some 45 KiB for each such group of them: raise it where
-    there are millions of problems."""
+    """Problems that travel together to an engine. The driver keeps some 45 KiB for each such group of them: raise it
+    where there are millions of problems."""
     tasks_per_engine: int = Field(16, ge=2)
     """Tasks in flight at one engine; times rows_per_task it is the number of problems that the engine sees."""
 
