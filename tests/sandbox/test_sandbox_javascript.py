@@ -11,7 +11,7 @@ from rrtf_ray.records import Language, Outcome, ProblemKind, Test, TestKind, Tes
 from rrtf_ray.sandbox import Limits, Sandbox
 from rrtf_ray.sandbox.languages import runner_of
 
-LIMITS = Limits(wall_s=8.0, cpu_s=1.0, memory_mb=256)
+LIMITS = Limits(wall_s=12.0, cpu_s=3.0, memory_mb=256)
 SUM = "function f(xs) { return xs.reduce((a, b) => a + b, 0); }\n"
 SUM_TEST = """def check(candidate):
     assert candidate([1, 2]) == 3
