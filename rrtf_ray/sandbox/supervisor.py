@@ -175,7 +175,7 @@ class Sandbox:
             tests = self._start_tests()
             tests.prepare(plan.talking.judge_job)
             return tests.rehearse(_REHEARSAL_CPU_S)
-        except (TestsStopped, MachineryFault, ValueError):
+        except (TestsStopped, MachineryFault, SandboxError, ValueError):
             return []
 
     def _suited(self, job: _Job, reference: str, calibrate: bool) -> _Job:
