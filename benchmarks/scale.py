@@ -27,7 +27,7 @@ def main() -> None:
     if len(sys.argv) == 4 and sys.argv[1] == "driver":
         driver(int(sys.argv[2]), int(sys.argv[3]))
         return
-    args = arguments(__doc__, small=10_000, large=100_000, rows_per_task=64)
+    args = arguments(__doc__, small=10_000, large=100_000, rows_per_task=256)
     small, large = (_measure(number, args.rows_per_task) for number in (args.small, args.large))
     ratio = large["rss_mb"] / small["rss_mb"]
     report(args.json, "rss_100k_over_10k", [ratio], "<= 1.2", {"small": small, "large": large})

@@ -153,7 +153,8 @@ def test_preloaded_libraries_are_there_and_their_values_travel():
     limits = Limits(cpu_s=5, wall_s=20, memory_mb=2048)
     tests = check("import numpy", "assert candidate([1, 2]).tolist() == [2, 4]", "assert candidate(3) == 6")
     program = "import numpy\ndef f(x): return numpy.array(x) * 2\n"
-    with Sandbox(limits, preload=["numpy"]) as sandbox:
+    with Sandbox(limits) as plain, Sandbox(limits, preload=["numpy"]) as sandbox:
+        assert sandbox.isolation == plain.isolation  # a library costs no layer, wherever it lies
         assert run(sandbox, [program], tests)[0].outcome is Outcome.PASSED
     with Sandbox(limits) as sandbox:
         verdict = run(sandbox, [program], check("assert candidate(3) == 6"))[0]

@@ -18,7 +18,7 @@ from typing import Any
 from rrtf_ray.sandbox.inside import kernel, landlock
 from rrtf_ray.sandbox.inside.seccomp import Filter
 
-WORK_DIR = "/work"
+WORK_DIR = "/.work"  # where no library lies that a program is to read
 _WORK_MB = 16
 _MAX_FILE = 64 << 20
 _COMMANDS_OWN_MB = 64
