@@ -3,7 +3,7 @@
 program -> tests:  ["load", how, text, names]      how its loading ended, and the names that were asked for; not sent
                                                    for calls made ahead, if it ended well
                    ["v", value, changes]           the result of a call; changes: [[index, content], ...]
-                   ["e", type, text, arguments, base]   the call raised
+                   ["e", type, text, arguments, base, shown]   the call raised; shown: what its own str gives
                    ["m"]                           it ran out of memory
                    ["stays"]                       at the end of calls made ahead: something they gave stays here
                    ["call", callback, arguments]   in the middle of a call: the tests' own function is wanted
