@@ -168,8 +168,11 @@ class RankConfig(Section):
 
 
 class LossConfig(Section):
-    """The RRTF loss: L = alpha * L_rank + L_ft (PanGu-Coder2, section 3; RRHF by `pairs: all`)."""
+    """The RRTF loss: L = alpha * L_rank + L_ft (PanGu-Coder2, section 3; RRHF by `pairs: all`), and two baselines."""
 
+    objective: Literal["rrtf", "sft", "dpo"] = "rrtf"
+    """`sft`: L_ft alone, on the target; `dpo`: direct preference optimisation against the model as it was before
+    training, on the same pairs (of the settings below only `pairs`, `ft_target` and `beta` count)."""
     pairs: Literal["teacher", "all"] = "teacher"
     """`teacher`: only pairs of a teacher's and a student's response (paper); `all`: every pair (RRHF)."""
     gap_weight: bool = True
@@ -177,7 +180,7 @@ class LossConfig(Section):
     margin: float = Field(0.0, ge=0.0)
     """Ask for p_i - p_j >= margin; the paper has none."""
     alpha: float = Field(1.0, ge=0.0)
-    """Weight of the ranking term; 0 is plain supervised fine-tuning on the target."""
+    """Weight of the ranking term."""
     ft_reduction: Literal["sum", "token_mean"] = "sum"
     """L_ft as a sum over the target's tokens (paper) or as their mean."""
     ft_target: Literal["teacher", "best"] = "teacher"
@@ -186,6 +189,21 @@ class LossConfig(Section):
     """Imitate only a response that passes all tests; other groups are left out and counted."""
     length_normalize: bool = True
     """p_i is the mean log-probability of the response's tokens (paper), else their sum."""
+    prefix_weight: float = Field(1.0, ge=0.0, le=1.0)
+    """Weight of the tokens that two responses share before they first differ, in their pair's term; 1 is the paper,
+    0 compares only what follows (the idea of Focused-DPO)."""
+    beta: float = Field(0.1, gt=0.0)
+    """DPO's: how far the model may go from where it began."""
+
+
+class LoraConfig(Section):
+    """Low-rank adapters in place of all weights; the checkpoint is merged, so that anything can load it."""
+
+    rank: int = Field(16, ge=1)
+    alpha: int = Field(32, ge=1)
+    """The adapters are scaled by alpha / rank."""
+    target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    """Names of the layers that get an adapter (peft's target_modules); `all-linear` is all but the output head."""
 
 
 class TrainConfig(Section):
@@ -194,13 +212,23 @@ class TrainConfig(Section):
     use_gpu: bool = False
     cpus_per_worker: float = Field(1.0, gt=0)
     zero_stage: Literal[0, 1, 2, 3] = 2
+    offload: Literal["none", "optimizer", "parameters"] = "none"
+    """What DeepSpeed keeps in the host's memory: the optimizer's state, or (ZeRO 3) the parameters as well."""
     dtype: Literal["float32", "bfloat16"] = "float32"
+    lora: LoraConfig | None = None
+    """Train adapters only, e.g. {rank: 16}; null trains all weights."""
     epochs: int = Field(3, ge=1)
     """The paper trains 6 epochs and finds 3 or 4 enough."""
     batch_groups: int = Field(32, ge=1)
     """Problems in one optimizer step, over all workers."""
-    groups_per_device: int = Field(4, ge=1)
-    """Problems in one forward pass of a worker."""
+    tokens_per_pass: int = Field(4096, ge=32)
+    """Tokens in one forward pass of a worker: the problems of a step are packed up to it. Memory, not the result,
+    depends on it."""
+    packing: Literal["auto", "packed", "padded"] = "auto"
+    """`packed` computes a prompt once for all its responses; `padded` gives each response a row of its own, which any
+    architecture can take; `auto` tries the first on the model itself, and says so where it must take the second."""
+    logits_chunk: int = Field(512, ge=1)
+    """Response tokens whose logits are held at once."""
     max_candidates: int = Field(4, ge=2)
     """Responses of one problem in the loss: the target, and the best and worst of the others."""
     max_length: int = Field(1024, ge=16)
@@ -211,22 +239,29 @@ class TrainConfig(Section):
     weight_decay: float = Field(0.0, ge=0.0)
     max_grad_norm: float = Field(1.0, gt=0)
     gradient_checkpointing: bool = False
+    """Compute each layer's activations twice and keep none: a third more time, far less memory."""
     checkpoint_every_steps: int = Field(50, ge=1)
     """A restart continues from the last of these."""
     max_failures: int = Field(1, ge=0)
     """Restarts after a worker dies, before the stage gives up."""
+    tracking: Literal["none", "tensorboard", "mlflow", "wandb"] = "none"
+    """Where each step's metrics go besides metrics.jsonl; `mlflow` and `wandb` take their own environment variables."""
 
     @model_validator(mode="after")
-    def _divides(self) -> TrainConfig:
-        per_pass = self.num_workers * self.groups_per_device
-        if self.batch_groups % per_pass:
-            nearest = max(per_pass, round(self.batch_groups / per_pass) * per_pass)
-            raise ValueError(
-                f"batch_groups={self.batch_groups} is not a multiple of num_workers * groups_per_device = {per_pass}; "
-                f"use e.g. {nearest}"
-            )
+    def _consistent(self) -> TrainConfig:
         if self.zero_stage == 0 and self.dtype == "bfloat16":
             raise ValueError("zero_stage 0 cannot keep fp32 master weights for bfloat16; use zero_stage 1, 2 or 3")
+        if self.offload != "none" and not self.use_gpu:
+            raise ValueError(f"offload={self.offload!r} without use_gpu: nothing can be offloaded; use offload: none")
+        if self.offload == "optimizer" and self.zero_stage == 0:
+            raise ValueError("offload='optimizer' needs zero_stage 1, 2 or 3, which partition the optimizer's state")
+        if self.offload == "parameters" and self.zero_stage != 3:
+            raise ValueError(f"offload='parameters' needs zero_stage 3, not {self.zero_stage}")
+        if self.tokens_per_pass < self.max_length:
+            raise ValueError(
+                f"tokens_per_pass={self.tokens_per_pass} cannot hold one response of max_length={self.max_length}; "
+                "raise the first (twice the second holds any pair) or lower the second"
+            )
         return self
 
 

@@ -118,6 +118,10 @@ class Reason(StrEnum):
     """No candidate that may be imitated passes all tests (found by train)."""
     TOO_LONG = "too_long"
     """Prompt and target, or prompt and any second response, are longer than train.max_length (found by train)."""
+    EMPTY_PROMPT = "empty_prompt"
+    """The prompt has no tokens, so that nothing predicts a response's first (found by train)."""
+    EMPTY_RESPONSE = "empty_response"
+    """A response has no tokens: cut off before its first (found by train)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +296,7 @@ class RankedCandidate:
     candidate_id, source, completion: copied from the candidate.
     outcome, pass_ratio: the tests' part of the reason.
     test_score, teacher_bonus, human_bonus: the parts of `score`, which is their sum.
+    truncated: the completion goes to the end of a response that was cut off at its limit of tokens.
     """
 
     candidate_id: str
@@ -303,6 +308,7 @@ class RankedCandidate:
     teacher_bonus: float
     human_bonus: float
     score: float
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

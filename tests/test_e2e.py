@@ -28,7 +28,7 @@ SMALL = [
     "train.epochs=2",
     "train.learning_rate=2e-3",
     "train.batch_groups=8",
-    "train.groups_per_device=4",
+    "train.tokens_per_pass=1024",
     "train.checkpoint_every_steps=3",
 ]
 

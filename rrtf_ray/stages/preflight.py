@@ -34,9 +34,10 @@ def is_hub_id(model: str) -> bool:
     return not looks_like_path and not Path(model).exists() and not Path(model).parent.is_dir()
 
 
-def check_model(model: str, max_model_len: int | None = None) -> None:
+def check_model(model: str, max_model_len: int | None = None, key: str = "model.max_model_len") -> None:
     """Raise InputError where a folder lacks configuration, weights or tokenizer, ConfigError where the context
-    that is asked for is longer than the model's. A hub id is left to the libraries that download it."""
+    that is asked for (by the setting `key`) is longer than the model's. A hub id is left to the libraries that
+    download it."""
     if is_hub_id(model):
         return
     if not exists(model):
@@ -59,7 +60,7 @@ def check_model(model: str, max_model_len: int | None = None) -> None:
     limit = next((settings[key] for key in _POSITIONS if isinstance(settings.get(key), int)), None)
     if limit and max_model_len and max_model_len > limit:
         raise ConfigError(
-            f"model.max_model_len={max_model_len} is more than the {limit} positions of {model!r}; lower it to {limit}"
+            f"{key}={max_model_len} is more than the {limit} positions of {model!r}; lower it to {limit}"
         )
 
 

@@ -25,9 +25,25 @@ from rrtf_ray.progress import bar, say
 from rrtf_ray.run_dir import RunDir, model_name
 from rrtf_ray.stages.cluster import require
 from rrtf_ray.stages.preflight import check_model, model_identity
-from rrtf_ray.stages.train_worker import train_worker
+from rrtf_ray.training.worker import train_worker
 
 log = logging.getLogger(__name__)
+
+# What a training may be continued with other values of: the result is the same but for rounding.
+_NOT_THE_RESULT = {
+    "num_workers",
+    "use_gpu",
+    "cpus_per_worker",
+    "zero_stage",
+    "offload",
+    "tokens_per_pass",
+    "packing",
+    "logits_chunk",
+    "gradient_checkpointing",
+    "checkpoint_every_steps",
+    "max_failures",
+    "tracking",
+}
 
 
 def train(config: Config, run: RunDir, model: str, number: int, on_metrics: Callable[[dict[str, Any]], None]) -> str:
@@ -39,8 +55,7 @@ def train(config: Config, run: RunDir, model: str, number: int, on_metrics: Call
     target = run.checkpoint(number)
     if not rankings.is_complete():
         raise InputError(f"{rankings.uri} is not complete; run `rrtf rank` first")
-    settings = config.train.model_dump(mode="json", exclude={"checkpoint_every_steps", "max_failures"})
-    settings |= {
+    settings = config.train.model_dump(mode="json", exclude=_NOT_THE_RESULT) | {
         "model": model_name(config.run_dir, model),
         "model_files": model_identity(model),
         "seed": config.seed,
@@ -57,7 +72,7 @@ def train(config: Config, run: RunDir, model: str, number: int, on_metrics: Call
         say(f"{name}: complete already, {before['steps']} steps")
         remove(run.training_state(number))
         return target
-    check_model(model, config.train.max_length)
+    check_model(model, config.train.max_length, "train.max_length")
     gpus = config.train.num_workers if config.train.use_gpu else 0
     require(
         "train.num_workers",
@@ -123,8 +138,10 @@ def _fit(
 
     thread = threading.Thread(target=fit, name="ray-train", daemon=True)
     thread.start()
-    last = _follow(queue, thread, on_metrics, name, config.cluster.resource_timeout_s)
-    queue.shutdown(force=True)
+    try:
+        last = _follow(queue, thread, on_metrics, name, config.cluster.resource_timeout_s)
+    finally:
+        queue.shutdown(force=True)
     if failure:
         raise _explained(failure[0], name)
     if not exists(join(run.checkpoint(number), MANIFEST)):
@@ -144,29 +161,52 @@ def _follow(
     name: str,
     start_limit_s: float,
 ) -> dict[str, Any]:
-    """Pass on the metrics of rank 0 as they come, until the trainer's thread ends; returns the last."""
+    """Pass on the metrics of rank 0 as they come, until the trainer's thread ends; returns the last.
+
+    Raises the worker's own error, where it tells one, at once: trying again would not help.
+    """
     last: dict[str, Any] = {}
-    total = 0
     deadline = time.monotonic() + start_limit_s
-    while thread.is_alive() and not total:
-        total = _next(queue).get("total_steps", 0)
-        if not total and time.monotonic() > deadline:
+    started: dict[str, Any] = {}
+    while thread.is_alive() and not started:
+        started = _next(queue)
+        if not started and time.monotonic() > deadline:
             raise StageError(
                 f"{name}: the workers did not start within cluster.resource_timeout_s={start_limit_s:g} s; "
                 "raise it, or lower train.num_workers"
             )
-    with bar(name, total) as shown:
-        done = 0
+    with bar(name, started.get("total_steps", 0)) as shown:
+        done, message = 0, started
         while True:
             alive = thread.is_alive()
-            metrics = _next(queue)
-            if "step" in metrics:
-                last = metrics
-                on_metrics(metrics)
-                shown.advance(metrics["step"] - done, f"loss {metrics['loss']:.3f}")
-                done = metrics["step"]
-            elif not metrics and not alive:
+            if "error" in message:
+                raise message["error"]
+            if "total_steps" in message:
+                _say_start(message, name)
+                shown.advance(message["first_step"] - done)
+                done = message["first_step"]
+            elif "step" in message:
+                last = message
+                on_metrics(message)
+                shown.advance(message["step"] - done, _note(message))
+                done = message["step"]
+            elif not message and not alive:
                 return last
+            message = _next(queue)
+
+
+def _say_start(message: dict[str, Any], name: str) -> None:
+    if message["first_step"]:
+        say(f"{name}: goes on after step {message['first_step']} of {message['total_steps']}")
+    if message["padded_because"]:
+        say(f"{name}: each response takes a row of its own, which is slower: {message['padded_because']}")
+
+
+def _note(metrics: dict[str, Any]) -> str:
+    return (
+        f"epoch {metrics['epoch']:.2f}  loss {metrics['loss']:.3f} = rank {metrics['rank_loss']:.3f} & "
+        f"ft {metrics['ft_loss']:.3f}  {metrics['tokens_per_s']:.0f} tokens/s"
+    )
 
 
 def _next(queue: Queue) -> dict[str, Any]:

@@ -1,0 +1,91 @@
+"""Attention over a packed row (core.packing.Layout): what each response sees is its prompt and itself.
+
+On a CPU each response is a call of scaled_dot_product_attention over exactly the keys that it may see, so that
+nothing is computed and masked away; on a GPU FlexAttention takes the rule as a block mask. Both are handed to
+Transformers' models through their attention interface.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention as _attend
+
+from rrtf_ray.core.packing import Layout
+
+CPU_ATTENTION = "rrtf_packed"
+GPU_ATTENTION = "flex_attention"
+# FlexAttention's block: rows are filled up to a multiple of it.
+BLOCK = 128
+
+
+def register() -> None:
+    """Make CPU_ATTENTION known to Transformers."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(CPU_ATTENTION, packed_attention)
+
+
+def packed_attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    layout: Layout | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Transformers' attention interface: query (1, heads, T, D), key, value (1, key heads, T, D) -> (1, T, heads, D).
+
+    `layout` comes through the model's keyword arguments. Raises ValueError where a model does not hand it on, or
+    sees less than its whole past, or changes its scores; `model.choose_path` then takes the padded path.
+    """
+    if layout is None:
+        raise ValueError(f"{type(module).__name__} does not hand keyword arguments on to its attention")
+    if softcap is not None or s_aux is not None:
+        raise ValueError(f"{type(module).__name__} caps its scores or adds a sink to them")
+    if sliding_window is not None and sliding_window < query.shape[2]:
+        longest = max(p + max(rs, default=0) for p, rs in layout.groups)
+        if sliding_window < longest:
+            raise ValueError(f"{type(module).__name__} has a sliding window of {sliding_window} tokens")
+    key, value = (x.expand(-1, query.shape[1], -1, -1) if x.shape[1] == 1 else x for x in (key, value))
+    repeats = query.shape[1] // key.shape[1]
+    if repeats > 1:
+        key, value = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1)
+    found = []
+    for start, end, responses in layout.spans:
+        # The first response goes on where the prompt ends: one causal call for both.
+        first = slice(start, responses[0][1] if responses else end)
+        found.append(_attend(query[:, :, first], key[:, :, first], value[:, :, first], is_causal=True, scale=scaling))
+        for at, to in responses[1:]:
+            keys = torch.cat((key[:, :, start:end], key[:, :, at:to]), 2)
+            values = torch.cat((value[:, :, start:end], value[:, :, at:to]), 2)
+            mask = _behind(end - start, to - at, query.dtype)
+            found.append(_attend(query[:, :, at:to], keys, values, attn_mask=mask, scale=scaling))
+    return torch.cat(found, 2).transpose(1, 2).contiguous(), None
+
+
+@lru_cache(maxsize=512)
+def _behind(prompt: int, response: int, dtype: torch.dtype) -> Tensor:
+    """Additive mask of a response behind its prompt, (response, prompt + response)."""
+    mask = torch.zeros(response, prompt + response, dtype=dtype)
+    mask[:, prompt:] = torch.full((response, response), float("-inf"), dtype=dtype).triu(1)
+    return mask
+
+
+def block_mask(layout: Layout, tokens: int, device: torch.device) -> Any:
+    """FlexAttention's mask of a packed row of `tokens` tokens."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    rule = layout.may_see(device)
+    return create_block_mask(
+        lambda _batch, _head, query, key: rule(query, key), None, None, tokens, tokens, device=device, BLOCK_SIZE=BLOCK
+    )

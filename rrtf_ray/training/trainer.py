@@ -1,0 +1,139 @@
+"""One optimizer step after another, on this worker's share of each: no Ray here.
+
+All workers lay out the same passes from the same seed, so that they make equally many (a collective operation would
+hang otherwise). Losses are summed over a step's groups and divided by their number over all passes and workers, so
+that neither changes the result.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from rrtf_ray.config import TrainConfig
+from rrtf_ray.core.examples import Example, plan_passes
+from rrtf_ray.core.losses import means
+from rrtf_ray.core.packing import Batch, pack, pad_rows
+from rrtf_ray.errors import StageError
+from rrtf_ray.training.attention import BLOCK
+from rrtf_ray.training.engine import gradient_norm
+from rrtf_ray.training.objective import GroupLoss, group_loss, response_logprobs
+
+
+class Trainer:
+    """Takes steps with a DeepSpeed engine around an Objective."""
+
+    def __init__(
+        self, engine: Any, config: TrainConfig, *, packed: bool, rank: int, world: int, loss: GroupLoss | None = None
+    ) -> None:
+        self.engine, self.config, self.packed = engine, config, packed
+        self.rank, self.world = rank, world
+        self._loss = loss or group_loss(config.loss)
+
+    def step(self, examples: Sequence[Example]) -> dict[str, float]:
+        """One optimizer step on these examples (of all workers); its metrics are over all workers.
+
+        Raises StageError naming the problems where the loss or the gradient is not finite; the engine cannot be used
+        any more then, and the last training state stays as it is.
+        """
+        started = time.monotonic()
+        passes = list(self._passes(examples))
+        sums: dict[str, torch.Tensor] = {}
+        suspects: list[str] = []
+        for number, batch in enumerate(passes):
+            self.engine.set_gradient_accumulation_boundary(number == len(passes) - 1)
+            # DeepSpeed takes the mean over workers; what we want is the mean over the step's groups.
+            loss, metrics = self.engine(batch.to(self.engine.device), self._loss, self.world / len(examples))
+            if not torch.isfinite(loss):
+                suspects += batch.problem_ids
+            for key, value in self._count(batch, metrics).items():
+                sums[key] = sums[key] + value if key in sums else value
+            self.engine.backward(loss, scale_wrt_gas=False)
+        keys = sorted(sums)
+        total = torch.stack([sums[key].float() for key in keys])
+        torch.distributed.all_reduce(total)
+        found = dict(zip(keys, total.tolist(), strict=True))
+        self._require_finite(found["rank_loss"] + found["ft_loss"], suspects, "loss")
+        grad_norm = gradient_norm(self.engine)
+        self.engine.step()
+        if grad_norm is None:
+            grad_norm = float(self.engine.get_global_grad_norm() or 0.0)
+        self._require_finite(grad_norm, [e.problem_id for e in examples], "gradient")
+        seconds = max(1e-9, time.monotonic() - started)
+        metrics_ = means(found)
+        objective = self.config.loss
+        weight = {"rrtf": objective.alpha, "sft": 0.0, "dpo": 1.0}[objective.objective]
+        ft_weight = 0.0 if objective.objective == "dpo" else 1.0
+        return {
+            "loss": weight * metrics_["rank_loss"] + ft_weight * metrics_["ft_loss"],
+            **metrics_,
+            "grad_norm": grad_norm,
+            "learning_rate": self.engine.get_lr()[0],
+            "tokens_per_s": found["tokens"] / seconds,
+            "response_tokens_per_s": found["response_tokens"] / seconds,
+            "padding_share": 1 - found["tokens"] / found["positions"],
+        }
+
+    def references(self, examples: Sequence[Example]) -> list[Example]:
+        """The examples with the summed log-probability of each response under the model as it is now."""
+        found: dict[str, tuple[float, ...]] = {}
+        self.engine.eval()
+        size = max(1, self.config.batch_groups)
+        for start in range(0, len(examples), size):
+            for batch, chosen in self._batches(examples[start : start + size]):
+                values = iter(response_logprobs(self.engine, batch.to(self.engine.device)))
+                for example in chosen:
+                    found[example.problem_id] = tuple(next(values) for _ in example.responses)
+        self.engine.train()
+        everyone: list[Any] = [None] * self.world
+        torch.distributed.all_gather_object(everyone, found)
+        merged = {key: value for part in everyone for key, value in part.items()}
+        return [replace(e, reference=merged[e.problem_id]) for e in examples]
+
+    def _passes(self, examples: Sequence[Example]) -> Iterator[Batch]:
+        return (batch for batch, _ in self._batches(examples))
+
+    def _batches(self, examples: Sequence[Example]) -> Iterator[tuple[Batch, list[Example]]]:
+        """This worker's passes, each with its examples; a place without any repeats the shortest with weight 0: the
+        pass must happen for the collectives' sake."""
+        costs = [self._cost(e) for e in examples]
+        for places in plan_passes(costs, self.config.tokens_per_pass, self.world):
+            mine = places[self.rank]
+            chosen = [examples[i] for i in mine] or [examples[costs.index(min(costs))]]
+            weights = [1.0 if mine else 0.0] * len(chosen)
+            yield self._batch(chosen, weights), chosen
+
+    def _cost(self, example: Example) -> int:
+        if self.packed:
+            return example.num_tokens
+        return len(example.responses) * (len(example.prompt) + max(map(len, example.responses)))
+
+    def _batch(self, examples: Sequence[Example], weights: Sequence[float]) -> Batch:
+        chunk = self.config.logits_chunk
+        if not self.packed:
+            return pad_rows(examples, weights, chunk=chunk)
+        return pack(examples, weights, chunk=chunk, multiple=BLOCK if self.config.use_gpu else 1)
+
+    def _count(self, batch: Batch, metrics: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        some = next(iter(metrics.values()))
+        return metrics | {
+            "tokens": some.new_tensor(float(batch.num_tokens), dtype=torch.float32),
+            "positions": some.new_tensor(float(batch.tokens_RT.numel()), dtype=torch.float32),
+        }
+
+    def _require_finite(self, value: float, suspects: list[str], what: str) -> None:
+        """On all workers alike: `value` is the same for all of them."""
+        if math.isfinite(value):
+            return
+        everyone: list[Any] = [None] * self.world
+        torch.distributed.all_gather_object(everyone, suspects)
+        named = sorted({problem for part in everyone for problem in part})
+        raise StageError(
+            f"the {what} is {value} on the problems {', '.join(named[:20])}{' ...' if len(named) > 20 else ''}; lower "
+            "train.learning_rate, or look at these problems' responses; the last training state is kept"
+        )

@@ -1,0 +1,152 @@
+"""Entry point of Ray Train's workers: rankings to examples, steps with checkpoints on a cadence, and the export."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rrtf_ray.artifacts import RowStore, local_copy, upload_dir
+from rrtf_ray.config import TrainConfig
+from rrtf_ray.core.examples import Example, choose, schedule, tokenize
+from rrtf_ray.errors import DataError, RRTFError, StageError
+from rrtf_ray.records import Ranking, Reason
+from rrtf_ray.training.engine import load_state, save_state, start_engine, whole_weights
+from rrtf_ray.training.model import choose_path
+from rrtf_ray.training.trainer import Trainer
+
+
+def train_worker(settings: dict[str, Any]) -> None:
+    """settings: see stages.train. Rank 0 tells the driver through settings["queue"] how it goes."""
+    import ray.train
+
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    tell = settings["queue"].put if rank == 0 else lambda _: None
+    try:
+        _train(settings, rank, world, tell)
+    except RRTFError as error:
+        tell({"error": error})
+        raise
+
+
+def _train(settings: dict[str, Any], rank: int, world: int, tell: Callable[[dict[str, Any]], Any]) -> None:
+    import ray.train
+
+    config: TrainConfig = settings["train"]
+    folder = local_copy(settings["model"]) if "://" in settings["model"] else settings["model"]
+    tokenizer = load_tokenizer(folder)
+    rankings = RowStore(settings["rankings"], Ranking, "problem_id").read()
+    examples, left_out = make_examples(rankings, tokenizer, settings["template"], config)
+    if not examples:
+        raise StageError(
+            f"no ranking can be trained on (left out: {dict(left_out)}); see train.loss and sample.teacher"
+        )
+    steps = schedule(len(examples), config.epochs, config.batch_groups, settings["seed"])
+    engine = start_engine(config, folder, len(steps))
+    packed, why = choose_path(engine, engine.module.model, config)
+    trainer = Trainer(engine, config, packed=packed, rank=rank, world=world)
+    if config.loss.objective == "dpo":
+        examples = trainer.references(examples)
+    first = _restore(engine, ray.train.get_checkpoint(), config)
+    tell({"total_steps": len(steps), "first_step": first, "padded_because": why})
+    for number in range(first, len(steps)):
+        metrics = trainer.step([examples[i] for i in steps[number]])
+        done = number + 1
+        tell(metrics | {"step": done, "steps": len(steps), "epoch": round(done * config.epochs / len(steps), 4)})
+        if done % config.checkpoint_every_steps == 0 and done < len(steps):
+            _save(engine, config, done)
+    counts = {"steps": len(steps), "examples": len(examples), "left_out": dict(left_out), "packed": packed}
+    _export(engine, config, tokenizer, settings, counts, rank)
+
+
+def load_tokenizer(folder: str) -> Any:
+    """The model's tokenizer. Raises DataError where it has no EOS token, which every response must end with."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if tokenizer.eos_token_id is None:
+        raise DataError(
+            f"the tokenizer of {folder!r} has no EOS token, so that no response could be taught to end; set eos_token "
+            "in its tokenizer_config.json"
+        )
+    return tokenizer
+
+
+def make_examples(
+    rankings: Any, tokenizer: Any, template: str, config: TrainConfig
+) -> tuple[list[Example], Counter[str]]:
+    """All trainable examples in the order of their ids; and how many rankings, and (`response_*`) how many responses
+    of the others, were left out for what reason. Padding needs no token of its own: it is never looked at."""
+    left_out: Counter[str] = Counter()
+    examples = []
+    supervised = config.loss.objective == "sft"
+    for ranking in rankings:
+        if ranking.reason is not None and not (supervised and ranking.reason in (Reason.TIED, Reason.TOO_FEW)):
+            left_out[ranking.reason.value] += 1
+            continue
+        chosen = choose(
+            ranking,
+            max_candidates=1 if supervised else config.max_candidates,
+            ft_target=config.loss.ft_target,
+            require_passing_target=config.loss.require_passing_target,
+        )
+        if chosen is None:
+            left_out[Reason.NO_PASSING_TARGET.value] += 1
+            continue
+        example, dropped = tokenize(
+            ranking,
+            *chosen,
+            encode_prompt=tokenizer.encode,
+            encode_completion=lambda text: tokenizer.encode(text, add_special_tokens=False),
+            eos=tokenizer.eos_token_id,
+            template=template,
+            max_length=config.max_length,
+            max_tokens=config.tokens_per_pass,
+            compares=not supervised,
+        )
+        if isinstance(example, Reason):
+            left_out[example.value] += 1
+            continue
+        left_out.update({f"response_{reason.value}": count for reason, count in dropped.items()})
+        examples.append(example)
+    examples.sort(key=lambda e: e.problem_id)
+    return examples, left_out
+
+
+def _restore(engine: Any, checkpoint: Any, config: TrainConfig) -> int:
+    """The number of steps that are done already."""
+    if checkpoint is None:
+        return 0
+    with checkpoint.as_directory() as folder:
+        return load_state(engine, folder, config)
+
+
+def _save(engine: Any, config: TrainConfig, step: int) -> None:
+    """Publish the training state: Ray Train takes a checkpoint for one when every worker has reported its part."""
+    import ray.train
+
+    with tempfile.TemporaryDirectory(prefix="rrtf-state-") as folder:
+        save_state(engine, folder, step, config)
+        ray.train.report({"step": step}, checkpoint=ray.train.Checkpoint.from_directory(folder))
+
+
+def _export(
+    engine: Any, config: TrainConfig, tokenizer: Any, settings: dict[str, Any], counts: dict[str, Any], rank: int
+) -> None:
+    """Publish the checkpoint from rank 0: safetensors, tokenizer, generation config, and the manifest last."""
+    weights = whole_weights(engine, config)
+    if rank == 0:
+        model = engine.module.model
+        model = model.get_base_model() if config.lora else model
+        with tempfile.TemporaryDirectory(prefix="rrtf-checkpoint-") as local:
+            model.config.use_cache = True
+            model.save_pretrained(local, state_dict=weights)
+            tokenizer.save_pretrained(local)
+            manifest = {"fingerprint": settings["identity"], "base": settings["model_name"], **counts}
+            upload_dir(Path(local), settings["target"], manifest)
+    torch.distributed.barrier()
