@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
         stage = commands.add_parser(name, help=text, description=f"One stage: {text}.")
         _stage_parser(stage)
         stage.add_argument("--round", type=int, default=1, metavar="N", help="which round of the run (default 1)")
+    _plan_parser(commands.add_parser("plan", help="the memory and the steps that training takes; starts nothing"))
     problems = commands.add_parser("problems", help="import or check problem sets")
     _problems_parser(problems)
     _verify_parser(commands.add_parser("verify", help="run samples that you have against problems; pass@k"))
@@ -54,6 +55,15 @@ def parser() -> argparse.ArgumentParser:
 def _stage_parser(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("--config", metavar="FILE", help="YAML file; see jobs/configs (default: all defaults)")
     stage.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings that win over the file")
+
+
+def _plan_parser(planned: argparse.ArgumentParser) -> None:
+    planned.description = "The arithmetic of training a configuration: parameters, memory, steps. Starts nothing."
+    _stage_parser(planned)
+    planned.add_argument(
+        "--gpu-memory-gib", type=_gib, default=80.0, metavar="GIB", help="memory of one GPU (default 80)"
+    )
+    planned.add_argument("--json", action="store_true", help="print one JSON object, with bytes")
 
 
 def _problems_parser(problems: argparse.ArgumentParser) -> None:
@@ -103,12 +113,20 @@ def _ks(text: str) -> tuple[int, ...]:
 
 
 def _seconds(text: str) -> float:
+    return _above_zero(text, "seconds")
+
+
+def _gib(text: str) -> float:
+    return _above_zero(text, "GiB")
+
+
+def _above_zero(text: str, unit: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of {unit} above 0")
     return value
 
 
@@ -138,6 +156,11 @@ def _dispatch(args: argparse.Namespace) -> int:
     from rrtf_ray.errors import InputError
 
     config = load_config(args.config, args.overrides)
+    if args.command == "plan":
+        from rrtf_ray.stages.plan import plan
+
+        plan(config, args.gpu_memory_gib, args.json)
+        return 0
     if args.command != "run" and args.round < (0 if args.command == "evaluate" else 1):
         raise InputError(f"--round {args.round} is not a round; rounds count from 1 (evaluate: 0 is the base model)")
     with _logging(config):

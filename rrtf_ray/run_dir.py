@@ -8,6 +8,7 @@ round-01/rankings/
 round-01/checkpoint/              Hugging Face safetensors
 evaluations/{base,round-01}/      groups/ and evaluation.json
 metrics.jsonl, summary.json, logs/
+tracking/                         with train.tracking only
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class RunDir:
 
     def checkpoint(self, number: int) -> str:
         return self.at(_round(number), "checkpoint")
+
+    def tracking(self) -> str:
+        """What `train.tracking` keeps on this machine: TensorBoard's event files, ids of runs."""
+        return self.at("tracking")
 
     def evaluation(self, label: str) -> str:
         return self.at("evaluations", label)

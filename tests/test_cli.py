@@ -47,7 +47,7 @@ def problems(rrtf, tmp_path):
 def test_help_names_every_command(rrtf):
     done = rrtf("--help")
     assert done.returncode == 0
-    for command in ("run", "sample", "execute", "rank", "train", "evaluate", "problems", "doctor"):
+    for command in ("run", "sample", "execute", "rank", "train", "evaluate", "plan", "problems", "doctor"):
         assert command in done.stdout
 
 

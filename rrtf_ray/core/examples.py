@@ -136,7 +136,7 @@ def plan_passes(costs: Sequence[int], budget: int, world: int) -> list[list[list
     larger has a pass to itself); the longest go first, each to the emptiest place (LPT, Graham 1969), so that the
     workers of a pass have about equally much to do. A place may stay empty.
     """
-    passes = max(1, -(-sum(costs) // (budget * world)))
+    passes = max(1, -(-sum(min(cost, budget) for cost in costs) // (budget * world)))
     while True:
         places: list[list[int]] = [[] for _ in range(passes * world)]
         loads = [0] * len(places)

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -25,21 +24,11 @@ from rrtf_ray.core.head import plan_chunks
 from rrtf_ray.core.losses import Responses
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Layout:
     """How a packed row is made: for each group the length of its prompt and of each of its responses."""
 
     groups: tuple[tuple[int, tuple[int, ...]], ...]
-
-    @cached_property
-    def spans(self) -> tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...]:
-        """(start, end) of each prompt, and of each of its responses: (start, end, ((start, end), ...))."""
-        found, at = [], 0
-        for prompt, responses in self.groups:
-            ends = list(accumulate(responses, initial=at + prompt))
-            found.append((at, at + prompt, tuple(pairwise(ends))))
-            at = ends[-1]
-        return tuple(found)
 
     def may_see(self, device: torch.device | str = "cpu") -> Callable[[Tensor, Tensor], Tensor]:
         """The rule as a function of query and key positions (tensors of indices, broadcast), for FlexAttention and

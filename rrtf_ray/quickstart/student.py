@@ -24,7 +24,7 @@ from rrtf_ray.quickstart.tokenizer import FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, tr
 
 if TYPE_CHECKING:
     import torch
-    from transformers import GPTBigCodeForCausalLM, PreTrainedTokenizerFast
+    from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM, PreTrainedTokenizerFast
 
 NUM_STEPS = 900
 BATCH_SIZE = 16
@@ -61,8 +61,7 @@ def make_student(
     import torch
 
     started, started_cpu = perf_counter(), process_time()
-    texts = [d.given + d.written + (d.suffix or "") for d in islice(draw_documents(seed), _TOKENIZER_DOCUMENTS)]
-    tokenizer = train_tokenizer(texts, vocab_size=VOCAB_SIZE, max_length=NUM_POSITIONS)
+    tokenizer = _new_tokenizer(seed)
     with _fixed_threads(NUM_THREADS), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _new_model(tokenizer)
@@ -77,10 +76,20 @@ def make_student(
     }
 
 
-def _new_model(tokenizer: PreTrainedTokenizerFast) -> GPTBigCodeForCausalLM:
-    from transformers import GenerationConfig, GPTBigCodeConfig, GPTBigCodeForCausalLM
+def student_config(seed: int = 0) -> GPTBigCodeConfig:
+    """The student's architecture; its vocabulary depends on the seed."""
+    return _config(_new_tokenizer(seed))
 
-    config = GPTBigCodeConfig(
+
+def _new_tokenizer(seed: int) -> PreTrainedTokenizerFast:
+    texts = [d.given + d.written + (d.suffix or "") for d in islice(draw_documents(seed), _TOKENIZER_DOCUMENTS)]
+    return train_tokenizer(texts, vocab_size=VOCAB_SIZE, max_length=NUM_POSITIONS)
+
+
+def _config(tokenizer: PreTrainedTokenizerFast) -> GPTBigCodeConfig:
+    from transformers import GPTBigCodeConfig
+
+    return GPTBigCodeConfig(
         vocab_size=len(tokenizer),
         n_positions=NUM_POSITIONS,
         n_embd=HIDDEN_SIZE,
@@ -95,7 +104,12 @@ def _new_model(tokenizer: PreTrainedTokenizerFast) -> GPTBigCodeForCausalLM:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    model = GPTBigCodeForCausalLM(config)
+
+
+def _new_model(tokenizer: PreTrainedTokenizerFast) -> GPTBigCodeForCausalLM:
+    from transformers import GenerationConfig, GPTBigCodeForCausalLM
+
+    model = GPTBigCodeForCausalLM(_config(tokenizer))
     model.transformer.wpe.weight.data.copy_(_sinusoids_PD())
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id,

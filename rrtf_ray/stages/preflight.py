@@ -59,9 +59,7 @@ def check_model(model: str, max_model_len: int | None = None, key: str = "model.
     settings: dict[str, Any] = read_json(join(model, "config.json"))
     limit = next((settings[key] for key in _POSITIONS if isinstance(settings.get(key), int)), None)
     if limit and max_model_len and max_model_len > limit:
-        raise ConfigError(
-            f"{key}={max_model_len} is more than the {limit} positions of {model!r}; lower it to {limit}"
-        )
+        raise ConfigError(f"{key}={max_model_len} is more than the {limit} positions of {model!r}; lower it to {limit}")
 
 
 def model_identity(model: str) -> str:

@@ -19,12 +19,14 @@ from ray.util.queue import Empty, Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rrtf_ray.artifacts import MANIFEST, exists, join, read_json, remove, resolve
-from rrtf_ray.config import Config, fingerprint
+from rrtf_ray.config import Config, fingerprint, resolved
 from rrtf_ray.errors import InputError, RRTFError, StageError
 from rrtf_ray.progress import bar, say
-from rrtf_ray.run_dir import RunDir, model_name
+from rrtf_ray.run_dir import RunDir, label, model_name
 from rrtf_ray.stages.cluster import require
 from rrtf_ray.stages.preflight import check_model, model_identity
+from rrtf_ray.stages.tracking import check as check_tracking
+from rrtf_ray.stages.tracking import tracker
 from rrtf_ray.training.worker import train_worker
 
 log = logging.getLogger(__name__)
@@ -47,7 +49,8 @@ _NOT_THE_RESULT = {
 
 
 def train(config: Config, run: RunDir, model: str, number: int, on_metrics: Callable[[dict[str, Any]], None]) -> str:
-    """Train round `number` from `model`; returns the checkpoint's place. `on_metrics` gets every step's metrics.
+    """Train round `number` from `model`; returns the checkpoint's place. `on_metrics` gets every step's metrics, and
+    so does the tracker that `train.tracking` names.
 
     Raises InputError where the rankings or the model cannot be used, StageError where training fails.
     """
@@ -73,6 +76,7 @@ def train(config: Config, run: RunDir, model: str, number: int, on_metrics: Call
         remove(run.training_state(number))
         return target
     check_model(model, config.train.max_length, "train.max_length")
+    check_tracking(config.train.tracking, run.tracking())
     gpus = config.train.num_workers if config.train.use_gpu else 0
     require(
         "train.num_workers",
@@ -81,7 +85,13 @@ def train(config: Config, run: RunDir, model: str, number: int, on_metrics: Call
         largest_cpus=config.train.cpus_per_worker,
         largest_gpus=1 if gpus else 0,
     )
-    _fit(config, run, model, number, identity, on_metrics, name)
+    with tracker(config.train.tracking, label(number), run.tracking(), resolved(config)) as track:
+
+        def both(metrics: dict[str, Any]) -> None:
+            on_metrics(metrics)
+            track(metrics, metrics["step"])
+
+        _fit(config, run, model, number, identity, both, name)
     remove(run.training_state(number))
     return target
 
@@ -182,7 +192,7 @@ def _follow(
             if "error" in message:
                 raise message["error"]
             if "total_steps" in message:
-                _say_start(message, name)
+                _say_start(message, name, again=message is not started)
                 shown.advance(message["first_step"] - done)
                 done = message["first_step"]
             elif "step" in message:
@@ -195,10 +205,12 @@ def _follow(
             message = _next(queue)
 
 
-def _say_start(message: dict[str, Any], name: str) -> None:
-    if message["first_step"]:
+def _say_start(message: dict[str, Any], name: str, again: bool) -> None:
+    if again:
+        say(f"{name}: the workers were started again, after step {message['first_step']} of {message['total_steps']}")
+    elif message["first_step"]:
         say(f"{name}: goes on after step {message['first_step']} of {message['total_steps']}")
-    if message["padded_because"]:
+    if message["padded_because"] and not again:
         say(f"{name}: each response takes a row of its own, which is slower: {message['padded_because']}")
 
 

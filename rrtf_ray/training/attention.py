@@ -56,21 +56,30 @@ def packed_attention(
         longest = max(p + max(rs, default=0) for p, rs in layout.groups)
         if sliding_window < longest:
             raise ValueError(f"{type(module).__name__} has a sliding window of {sliding_window} tokens")
-    key, value = (x.expand(-1, query.shape[1], -1, -1) if x.shape[1] == 1 else x for x in (key, value))
-    repeats = query.shape[1] // key.shape[1]
-    if repeats > 1:
-        key, value = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1)
+    heads = query.shape[1]
+    # The first response goes on where the prompt ends: one causal call for both. `split` rather than slices, each of
+    # whose gradients would be as large as the whole row.
+    sizes = [size for prompt, rs in layout.groups for size in (prompt + sum(rs[:1]), *rs[1:])]
+    pieces = zip(query.split(sizes, 2), key.split(sizes, 2), value.split(sizes, 2), strict=True)
     found = []
-    for start, end, responses in layout.spans:
-        # The first response goes on where the prompt ends: one causal call for both.
-        first = slice(start, responses[0][1] if responses else end)
-        found.append(_attend(query[:, :, first], key[:, :, first], value[:, :, first], is_causal=True, scale=scaling))
-        for at, to in responses[1:]:
-            keys = torch.cat((key[:, :, start:end], key[:, :, at:to]), 2)
-            values = torch.cat((value[:, :, start:end], value[:, :, at:to]), 2)
-            mask = _behind(end - start, to - at, query.dtype)
-            found.append(_attend(query[:, :, at:to], keys, values, attn_mask=mask, scale=scaling))
+    for prompt, responses in layout.groups:
+        queries, first_keys, first_values = next(pieces)
+        keys, values = _to_heads(first_keys, heads), _to_heads(first_values, heads)
+        found.append(_attend(queries, keys, values, is_causal=True, scale=scaling))
+        prompt_keys, prompt_values = first_keys[:, :, :prompt], first_values[:, :, :prompt]
+        for size in responses[1:]:
+            queries, own_keys, own_values = next(pieces)
+            keys = _to_heads(torch.cat((prompt_keys, own_keys), 2), heads)
+            values = _to_heads(torch.cat((prompt_values, own_values), 2), heads)
+            mask = _behind(prompt, size, query.dtype)
+            found.append(_attend(queries, keys, values, attn_mask=mask, scale=scaling))
     return torch.cat(found, 2).transpose(1, 2).contiguous(), None
+
+
+def _to_heads(x: Tensor, heads: int) -> Tensor:
+    """(1, heads, T, D) from (1, key heads, T, D): each key head serves as many neighbouring heads."""
+    repeats = heads // x.shape[1]
+    return x if repeats == 1 else x[:, :, None].expand(-1, -1, repeats, -1, -1).flatten(1, 2)
 
 
 @lru_cache(maxsize=512)

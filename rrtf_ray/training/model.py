@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from array import array
 from dataclasses import replace
 from typing import Any
@@ -59,7 +60,9 @@ def load_model(folder: str, config: TrainConfig) -> Any:
                 setattr(module, name, 0.0)
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    return add_adapters(model, config.lora) if config.lora else model
+    model = add_adapters(model, config.lora) if config.lora else model
+    # from_pretrained leaves it in evaluation, where Transformers ignores gradient checkpointing without a word.
+    return model.train()
 
 
 def add_adapters(model: Any, lora: LoraConfig) -> Any:
@@ -96,6 +99,8 @@ def choose_path(run: Any, model: Any, config: TrainConfig) -> tuple[bool, str]:
     model.eval()
     try:
         expected = _plain_logprobs(model, padded)
+        if not all(map(math.isfinite, expected)):
+            raise InputError(f"{type(model).__name__} gives the log-probabilities {expected}: its weights are damaged")
         model.set_attn_implementation("sdpa" if _takes_sdpa(model) else "eager")
         by_rows = response_logprobs(run, padded)
         if not _close(by_rows, expected, tolerance):

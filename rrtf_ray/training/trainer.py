@@ -101,17 +101,15 @@ class Trainer:
     def _batches(self, examples: Sequence[Example]) -> Iterator[tuple[Batch, list[Example]]]:
         """This worker's passes, each with its examples; a place without any repeats the shortest with weight 0: the
         pass must happen for the collectives' sake."""
-        costs = [self._cost(e) for e in examples]
+        costs = [e.num_tokens for e in examples]
+        if not self.packed:  # every row of a pass is as wide as the widest, at most that of the step
+            width = max(len(e.prompt) + max(map(len, e.responses)) for e in examples)
+            costs = [len(e.responses) * width for e in examples]
         for places in plan_passes(costs, self.config.tokens_per_pass, self.world):
             mine = places[self.rank]
             chosen = [examples[i] for i in mine] or [examples[costs.index(min(costs))]]
             weights = [1.0 if mine else 0.0] * len(chosen)
             yield self._batch(chosen, weights), chosen
-
-    def _cost(self, example: Example) -> int:
-        if self.packed:
-            return example.num_tokens
-        return len(example.responses) * (len(example.prompt) + max(map(len, example.responses)))
 
     def _batch(self, examples: Sequence[Example], weights: Sequence[float]) -> Batch:
         chunk = self.config.logits_chunk

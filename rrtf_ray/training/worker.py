@@ -47,6 +47,7 @@ def _train(settings: dict[str, Any], rank: int, world: int, tell: Callable[[dict
             f"no ranking can be trained on (left out: {dict(left_out)}); see train.loss and sample.teacher"
         )
     steps = schedule(len(examples), config.epochs, config.batch_groups, settings["seed"])
+    torch.manual_seed(settings["seed"])  # adapters begin at random
     engine = start_engine(config, folder, len(steps))
     packed, why = choose_path(engine, engine.module.model, config)
     trainer = Trainer(engine, config, packed=packed, rank=rank, world=world)
