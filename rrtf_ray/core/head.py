@@ -118,14 +118,15 @@ class _Work:
     def __init__(self, hidden_NH, weight_VH, bias_V, targets_N, needs) -> None:
         self.hidden, self.weight, self.bias, self.targets = hidden_NH, weight_VH, bias_V, targets_N
         self.wanted = any(needs[:3])
+        self._memory: Tensor | None = None
         self.d_hidden = torch.empty_like(hidden_NH) if needs[0] else None
         self.d_weight = torch.zeros_like(weight_VH, dtype=torch.float32) if needs[1] else None
         self.d_bias = torch.zeros_like(bias_V, dtype=torch.float32) if needs[2] else None
 
     def normalise(self, start: int, end: int) -> tuple[Tensor, Tensor, Tensor]:
         """exp(logits - max) (n, V), what to multiply its rows with to get the softmax (n,), log-probabilities (n,)."""
-        logits_nV = torch.nn.functional.linear(self.hidden[start:end], self.weight, self.bias).float()
         size = end - start
+        logits_nV = self._logits(start, end)
         logprobs_n, inverse_n = logits_nV.new_empty(size), logits_nV.new_empty(size)
         rows = _CPU_ROWS if logits_nV.device.type == "cpu" else size
         for at in range(0, size, rows):
@@ -137,6 +138,16 @@ class _Work:
             torch.sub(chosen, total.log(), out=logprobs_n[at:to])
             torch.reciprocal(total, out=inverse_n[at:to])
         return logits_nV, inverse_n, logprobs_n
+
+    def _logits(self, start: int, end: int) -> Tensor:
+        """(n, V) float32, in memory that the next piece overwrites: to get so much anew costs a CPU more than to fill
+        it."""
+        if self.weight.dtype != torch.float32:
+            return torch.nn.functional.linear(self.hidden[start:end], self.weight, self.bias).float()
+        if self._memory is None or len(self._memory) < end - start:
+            self._memory = self.weight.new_empty(end - start, len(self.weight))
+        logits_nV = torch.mm(self.hidden[start:end], self.weight.T, out=self._memory[: end - start])
+        return logits_nV if self.bias is None else logits_nV.add_(self.bias)
 
     def add(self, start: int, end: int, powers_nV: Tensor, inverse_n: Tensor, slopes_n: Tensor) -> None:
         """Add one piece's gradients; `powers_nV * inverse_n` is its softmax, `slopes_n` is c_t."""
