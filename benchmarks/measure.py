@@ -7,7 +7,9 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def arguments(description: str | None, **options: Any) -> argparse.Namespace:
@@ -19,7 +21,7 @@ def arguments(description: str | None, **options: Any) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def in_turn(pairs: int, one: Callable[[], float], other: Callable[[], float]) -> list[tuple[float, float]]:
+def in_turn(pairs: int, one: Callable[[], T], other: Callable[[], T]) -> list[tuple[T, T]]:
     """Run one, other, other, one, ...: `pairs` pairs of figures, so that a drift of the machine hits both alike."""
     found = []
     for index in range(pairs):
