@@ -36,7 +36,7 @@ def load_model(folder: str, config: TrainConfig) -> Any:
         )
         model, found = loaded
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise InputError(f"model {folder!r} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
+        raise InputError(f"model {folder!r} cannot be loaded: {_first_line(error)}") from None
     missing = sorted(found["missing_keys"]) + sorted(key for key, *_ in found.get("mismatched_keys", ()))
     if missing:
         raise InputError(
@@ -79,7 +79,7 @@ def add_adapters(model: Any, lora: LoraConfig) -> Any:
     try:
         adapted = peft.get_peft_model(model, settings)
     except ValueError as error:
-        raise ConfigError(f"train.lora.target_modules={modules!r}: {str(error).splitlines()[0]}") from None
+        raise ConfigError(f"train.lora.target_modules={modules!r}: {_first_line(error)}") from None
     adapted.enable_input_require_grads()
     return adapted
 
@@ -142,7 +142,7 @@ def _try_packing(
         found = response_logprobs(run, batch)
         others = response_logprobs(run, changed)
     except (ValueError, TypeError, RuntimeError, NotImplementedError, AttributeError) as error:
-        return f"{type(model).__name__} does not take a packed row ({str(error).splitlines()[0]})"
+        return f"{type(model).__name__} does not take a packed row ({_first_line(error)})"
     if not _close(found, expected, tolerance):
         return f"{type(model).__name__} gives other log-probabilities for a packed row ({found}, not {expected})"
     if not _close(others[1:], found[1:], 1e-6):
@@ -172,6 +172,10 @@ def _tiny_example(vocab: int) -> Example:
         is_teacher=(True, False, False),
         target=0,
     )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _takes_sdpa(model: Any) -> bool:
