@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -102,7 +103,9 @@ class _Careful:
 class _TensorBoard:
     def __init__(self, run_name: str, folder: str, settings: Mapping[str, str]) -> None:
         library = "torch.utils.tensorboard" if _is_installed("tensorboard") else "tensorboardX"
-        self._writer = importlib.import_module(library).SummaryWriter(resolve(join(folder, run_name))[1])
+        place = resolve(join(folder, run_name))[1]
+        # The files' own names count in seconds: a second start within one would write over the first.
+        self._writer = importlib.import_module(library).SummaryWriter(place, filename_suffix=f".{time.time_ns()}")
         rows = [f"| {key} | {value} |" for key, value in settings.items()]
         self._writer.add_text("settings", "\n".join(["| setting | value |", "|---|---|", *rows]))
 
