@@ -222,8 +222,8 @@ class TrainConfig(Section):
     batch_groups: int = Field(32, ge=1)
     """Problems in one optimizer step, over all workers."""
     tokens_per_pass: int = Field(4096, ge=32)
-    """Tokens in one forward pass of a worker: the problems of a step are packed up to it. Memory, not the result,
-    depends on it."""
+    """Tokens in one forward pass of a worker: the problems of a step are packed up to it. It decides memory, and the
+    result only where one problem alone is longer: that one loses its middle responses, which are counted."""
     packing: Literal["auto", "packed", "padded"] = "auto"
     """`packed` computes a prompt once for all its responses; `padded` gives each response a row of its own, which any
     architecture can take; `auto` tries the first on the model itself, and says so where it must take the second."""

@@ -37,3 +37,8 @@ class StageError(RRTFError, RuntimeError):
 
 class SandboxError(RRTFError, RuntimeError):
     """The sandbox itself cannot work (never raised for a fault of the program that it runs)."""
+
+
+def first_line(error: BaseException) -> str:
+    """Another library's error in one line, for a message of ours."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

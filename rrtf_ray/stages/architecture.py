@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rrtf_ray.artifacts import exists, is_local, join, read_bytes, resolve
 from rrtf_ray.config import LoraConfig
 from rrtf_ray.core.memory import Model
-from rrtf_ray.errors import ConfigError, InputError
+from rrtf_ray.errors import ConfigError, InputError, first_line
 from rrtf_ray.stages.preflight import is_hub_id
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def read_architecture(student: str, seed: int, lora: LoraConfig | None) -> Model
             model = AutoModelForCausalLM.from_config(config)
     except (ValueError, KeyError, TypeError, ImportError) as error:
         raise InputError(
-            f"model.student={student!r} is no causal language model that Transformers can build: {_first_line(error)}"
+            f"model.student={student!r} is no causal language model that Transformers can build: {first_line(error)}"
         ) from None
     text = config.get_text_config()
     hidden = int(text.hidden_size)
@@ -72,7 +72,7 @@ def _config_of(student: str, seed: int) -> PretrainedConfig:
         if isinstance(error, InputError):  # of ours, a ValueError too
             raise
         raise InputError(
-            f"the configuration of model.student={student!r} cannot be loaded: {_first_line(error)}; for a model of "
+            f"the configuration of model.student={student!r} cannot be loaded: {first_line(error)}; for a model of "
             "the hub this machine must reach it (and HF_TOKEN may be needed); else give a folder with its config.json"
         ) from None
 
@@ -109,7 +109,3 @@ def _adapter_width(model: Any, student: str, lora: LoraConfig) -> int:
 def _first(config: Any, *names: str) -> int:
     """The first of these settings that is there and not empty, or 0."""
     return next((int(value) for name in names if (value := getattr(config, name, None))), 0)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

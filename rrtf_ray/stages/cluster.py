@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rrtf_ray.artifacts import is_local, join, resolve
 from rrtf_ray.config import ClusterConfig, Config
-from rrtf_ray.errors import ConfigError, ResourceError, RRTFError, StageError
+from rrtf_ray.errors import ConfigError, ResourceError, RRTFError, StageError, first_line
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def _connect(address: str) -> None:
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
-            f"cluster.address={address!r}: no Ray cluster answers there ({str(error).splitlines()[0]}); "
+            f"cluster.address={address!r}: no Ray cluster answers there ({first_line(error)}); "
             "start one with `ray start --head`, or leave the key out to use this machine"
         ) from None
 

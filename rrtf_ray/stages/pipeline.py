@@ -26,6 +26,7 @@ from rrtf_ray.stages.inputs import (
     recorded,
     require_held_out,
 )
+from rrtf_ray.stages.preflight import check_training
 from rrtf_ray.stages.produce import execute, rank_groups, sample, sample_and_execute
 from rrtf_ray.stages.report import print_report
 from rrtf_ray.stages.serve import ask_once
@@ -78,6 +79,8 @@ def run_all(config: Config) -> dict[str, Any]:
     if config.sample.engine == "vllm" or config.until != "rank":
         with seconds.of("student"):
             prepare_student(config, run)
+    if config.until != "rank":
+        check_training(config, run, _student(config, run, 1))
     with recorded(config, run), connected(config):
         if config.until == "evaluate":
             with seconds.of("evaluate base"):

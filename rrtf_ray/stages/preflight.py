@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ import pyarrow.fs as pafs
 
 from rrtf_ray.artifacts import MANIFEST, RowStore, exists, join, local_copy, read_json, resolve
 from rrtf_ray.config import Config
-from rrtf_ray.errors import ConfigError, DataError, InputError
+from rrtf_ray.errors import ConfigError, DataError, InputError, first_line
 from rrtf_ray.records import Problem
+from rrtf_ray.run_dir import RunDir
+from rrtf_ray.stages.tracking import check as check_tracking
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -60,6 +63,21 @@ def check_model(model: str, max_model_len: int | None = None, key: str = "model.
     limit = next((settings[key] for key in _POSITIONS if isinstance(settings.get(key), int)), None)
     if limit and max_model_len and max_model_len > limit:
         raise ConfigError(f"{key}={max_model_len} is more than the {limit} positions of {model!r}; lower it to {limit}")
+
+
+def check_training(config: Config, run: RunDir, model: str) -> None:
+    """What training would fail for, told before hours of sampling: raises InputError (ConfigError) for a context that
+    is too short, a tokenizer that cannot end a response, and packages that a setting needs and nobody installed."""
+    train = config.train
+    check_model(model, train.max_length, "train.max_length")
+    check_tracking(train.tracking, run.tracking())
+    if train.lora and find_spec("peft") is None:
+        raise ConfigError("train.lora needs the package peft; pip install 'rrtf-ray[lora]'")
+    if tokenizer_of(model).eos_token_id is None:
+        raise InputError(
+            f"the tokenizer of {model!r} has no EOS token, so that no response could be taught to end; set eos_token "
+            "in its tokenizer_config.json"
+        )
 
 
 def model_identity(model: str) -> str:
@@ -112,4 +130,4 @@ def tokenizer_of(model: str) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(local_copy(model) if "://" in model else model)
     except (OSError, ValueError) as error:
-        raise InputError(f"the tokenizer of {model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+        raise InputError(f"the tokenizer of {model!r} cannot be loaded: {first_line(error)}") from None

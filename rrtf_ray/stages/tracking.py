@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from rrtf_ray.artifacts import exists, is_local, join, read_bytes, resolve, write_bytes
 from rrtf_ray.config import fingerprint
-from rrtf_ray.errors import ConfigError
+from rrtf_ray.errors import ConfigError, first_line
 from rrtf_ray.progress import say
 
 log = logging.getLogger(__name__)
@@ -92,9 +92,9 @@ class _Careful:
             self.gave_up = self._in_a_row >= _MOST_FAILURES
             if not self._told:
                 self._told = True
-                text = (str(error).strip() or type(error).__name__).splitlines()[0]
                 log.warning("train.tracking=%r failed; training goes on", self.kind, exc_info=True)
-                say(f"train.tracking={self.kind!r} failed: {text}; training goes on, metrics.jsonl has its metrics")
+                text = f"train.tracking={self.kind!r} failed: {first_line(error)}"
+                say(f"{text}; training goes on, metrics.jsonl has its metrics")
             return None
         self._in_a_row = 0
         return result

@@ -24,8 +24,7 @@ from rrtf_ray.errors import InputError, RRTFError, StageError
 from rrtf_ray.progress import bar, say
 from rrtf_ray.run_dir import RunDir, label, model_name
 from rrtf_ray.stages.cluster import require
-from rrtf_ray.stages.preflight import check_model, model_identity
-from rrtf_ray.stages.tracking import check as check_tracking
+from rrtf_ray.stages.preflight import check_training, model_identity
 from rrtf_ray.stages.tracking import tracker
 from rrtf_ray.training.worker import train_worker
 
@@ -75,8 +74,7 @@ def train(config: Config, run: RunDir, model: str, number: int, on_metrics: Call
         say(f"{name}: complete already, {before['steps']} steps")
         remove(run.training_state(number))
         return target
-    check_model(model, config.train.max_length, "train.max_length")
-    check_tracking(config.train.tracking, run.tracking())
+    check_training(config, run, model)
     gpus = config.train.num_workers if config.train.use_gpu else 0
     require(
         "train.num_workers",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rrtf_ray.config import LoraConfig, TrainConfig
+from rrtf_ray.config import LoraConfig, TrainConfig, fingerprint
+from rrtf_ray.core.examples import Example
 from rrtf_ray.errors import StageError
 from rrtf_ray.training.model import load_model
 from rrtf_ray.training.objective import Objective
@@ -83,35 +85,45 @@ def gradient_norm(engine: Any) -> float | None:
     return float(torch.nn.utils.get_total_norm(gradients))
 
 
-def save_state(engine: Any, folder: str, step: int, config: TrainConfig) -> None:
+def save_state(engine: Any, folder: str, step: int, config: TrainConfig, examples: Sequence[Example]) -> None:
     """Every worker writes its part of the training state into `folder`."""
     engine.save_checkpoint(folder, tag=_TAG, client_state={"step": step}, save_latest=False)
     if torch.distributed.get_rank() == 0:
-        Path(folder, _SHAPE).write_text(json.dumps(_shape(config)))
+        Path(folder, _SHAPE).write_text(json.dumps(_shape(config, examples)))
 
 
-def load_state(engine: Any, folder: str, config: TrainConfig) -> int:
+def load_state(engine: Any, folder: str, config: TrainConfig, examples: Sequence[Example]) -> int:
     """The number of steps that are done. Raises StageError where the state was written with another number of
-    workers or another ZeRO stage (DeepSpeed's parts are one worker's each), or is not there."""
+    workers or another ZeRO stage (DeepSpeed's parts are one worker's each), for other examples, or is not there."""
     again = "remove the round's training-state folder to begin this training again"
     file = Path(folder, _SHAPE)
     before = json.loads(file.read_text()) if file.exists() else {}
-    changed = {key: value for key, value in before.items() if value != _shape(config)[key]}
+    shape = _shape(config, examples)
+    same_examples = before.pop("examples", None) == shape["examples"]
+    changed = {key: value for key, value in before.items() if value != shape[key]}
+    if same_examples:  # passes of another length alone change nothing
+        changed.pop("tokens_per_pass", None)
     if changed:
-        now = ", ".join(f"train.{key}={_shape(config)[key]}" for key in changed)
+        now = ", ".join(f"train.{key}={shape[key]}" for key in changed)
         then = " ".join(f"train.{key}={value}" for key, value in changed.items())
         raise StageError(
             f"the training state was written with {then}, and now {now}; set {then} to continue, or {again}"
         )
-    path, state = engine.load_checkpoint(folder, tag=_TAG) if before else (None, {})
+    path, state = engine.load_checkpoint(folder, tag=_TAG) if before and same_examples else (None, {})
     if path is None:  # DeepSpeed finds nothing without saying so
         raise StageError(f"the training state in {folder} cannot be loaded; {again}")
     return int(state["step"])
 
 
-def _shape(config: TrainConfig) -> dict[str, int]:
-    """What DeepSpeed's parts depend on."""
-    return {"num_workers": torch.distributed.get_world_size(), "zero_stage": config.zero_stage}
+def _shape(config: TrainConfig, examples: Sequence[Example]) -> dict[str, Any]:
+    """What a state belongs to: DeepSpeed's parts, and the examples of the steps that are done (tokens_per_pass leaves
+    out responses of problems that are longer)."""
+    return {
+        "num_workers": torch.distributed.get_world_size(),
+        "zero_stage": config.zero_stage,
+        "tokens_per_pass": config.tokens_per_pass,
+        "examples": fingerprint([[e.problem_id, *map(len, e.responses)] for e in examples]),
+    }
 
 
 def whole_weights(engine: Any, config: TrainConfig) -> dict[str, torch.Tensor]:

@@ -13,9 +13,9 @@ import torch
 from rrtf_ray.config import LoraConfig, TrainConfig
 from rrtf_ray.core.examples import Example
 from rrtf_ray.core.packing import pack, pad_rows
-from rrtf_ray.errors import ConfigError, InputError
+from rrtf_ray.errors import ConfigError, InputError, first_line
 from rrtf_ray.training.attention import BLOCK, CPU_ATTENTION, GPU_ATTENTION, register
-from rrtf_ray.training.objective import response_logprobs
+from rrtf_ray.training.objective import plain_model, response_logprobs
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def load_model(folder: str, config: TrainConfig) -> Any:
         )
         model, found = loaded
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise InputError(f"model {folder!r} cannot be loaded: {_first_line(error)}") from None
+        raise InputError(f"model {folder!r} cannot be loaded: {first_line(error)}") from None
     missing = sorted(found["missing_keys"]) + sorted(key for key, *_ in found.get("mismatched_keys", ()))
     if missing:
         raise InputError(
@@ -66,12 +66,10 @@ def load_model(folder: str, config: TrainConfig) -> Any:
 
 
 def add_adapters(model: Any, lora: LoraConfig) -> Any:
-    """The model with frozen weights and trainable low-rank adapters. Raises ConfigError without peft, or where no
-    layer has one of the names asked for."""
-    try:
-        import peft
-    except ImportError:
-        raise ConfigError("train.lora needs the package peft; pip install 'rrtf-ray[lora]'") from None
+    """The model with frozen weights and trainable low-rank adapters. Raises ConfigError where no layer has one of the
+    names asked for."""
+    import peft
+
     modules = lora.target_modules if lora.target_modules == "all-linear" else list(lora.target_modules)
     settings = peft.LoraConfig(
         r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=modules, task_type="CAUSAL_LM"
@@ -79,7 +77,7 @@ def add_adapters(model: Any, lora: LoraConfig) -> Any:
     try:
         adapted = peft.get_peft_model(model, settings)
     except ValueError as error:
-        raise ConfigError(f"train.lora.target_modules={modules!r}: {_first_line(error)}") from None
+        raise ConfigError(f"train.lora.target_modules={modules!r}: {first_line(error)}") from None
     adapted.enable_input_require_grads()
     return adapted
 
@@ -142,7 +140,7 @@ def _try_packing(
         found = response_logprobs(run, batch)
         others = response_logprobs(run, changed)
     except (ValueError, TypeError, RuntimeError, NotImplementedError, AttributeError) as error:
-        return f"{type(model).__name__} does not take a packed row ({_first_line(error)})"
+        return f"{type(model).__name__} does not take a packed row ({first_line(error)})"
     if not _close(found, expected, tolerance):
         return f"{type(model).__name__} gives other log-probabilities for a packed row ({found}, not {expected})"
     if not _close(others[1:], found[1:], 1e-6):
@@ -174,13 +172,8 @@ def _tiny_example(vocab: int) -> Example:
     )
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 def _takes_sdpa(model: Any) -> bool:
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return bool(getattr(base, "_supports_sdpa", False))
+    return bool(getattr(plain_model(model), "_supports_sdpa", False))
 
 
 def _close(found: list[float], expected: list[float], tolerance: float) -> bool:

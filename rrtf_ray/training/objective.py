@@ -67,11 +67,12 @@ class Objective(nn.Module):
             options["layout"] = batch.layout
         else:
             options["attention_mask"] = block_mask(batch.layout, batch.tokens_RT.shape[1], batch.tokens_RT.device)
-        return self._decoder()(**options).last_hidden_state
+        return plain_model(self.model).base_model(**options).last_hidden_state
 
-    def _decoder(self) -> Any:
-        model = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
-        return model.base_model
+
+def plain_model(model: Any) -> Any:
+    """The model as Transformers knows it: without the wrapping that adapters put around it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def summed_logprobs(found: list[float]) -> GroupLoss:

@@ -51,27 +51,23 @@ class Trainer:
             loss, metrics = self.engine(batch.to(self.engine.device), self._loss, self.world / len(examples))
             if not torch.isfinite(loss):
                 suspects += batch.problem_ids
-            for key, value in self._count(batch, metrics).items():
+            for key, value in self._counted(batch, loss, metrics).items():
                 sums[key] = sums[key] + value if key in sums else value
             self.engine.backward(loss, scale_wrt_gas=False)
         keys = sorted(sums)
         total = torch.stack([sums[key].float() for key in keys])
         torch.distributed.all_reduce(total)
         found = dict(zip(keys, total.tolist(), strict=True))
-        self._require_finite(found["rank_loss"] + found["ft_loss"], suspects, "loss")
+        self._require_finite(found["loss"], suspects, "loss")
         grad_norm = gradient_norm(self.engine)
         self.engine.step()
         if grad_norm is None:
             grad_norm = float(self.engine.get_global_grad_norm() or 0.0)
         self._require_finite(grad_norm, [e.problem_id for e in examples], "gradient")
         seconds = max(1e-9, time.monotonic() - started)
-        metrics_ = means(found)
-        objective = self.config.loss
-        weight = {"rrtf": objective.alpha, "sft": 0.0, "dpo": 1.0}[objective.objective]
-        ft_weight = 0.0 if objective.objective == "dpo" else 1.0
         return {
-            "loss": weight * metrics_["rank_loss"] + ft_weight * metrics_["ft_loss"],
-            **metrics_,
+            "loss": found["loss"],
+            **means(found),
             "grad_norm": grad_norm,
             "learning_rate": self.engine.get_lr()[0],
             "tokens_per_s": found["tokens"] / seconds,
@@ -117,11 +113,13 @@ class Trainer:
             return pad_rows(examples, weights, chunk=chunk)
         return pack(examples, weights, chunk=chunk, multiple=BLOCK if self.config.use_gpu else 1)
 
-    def _count(self, batch: Batch, metrics: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        some = next(iter(metrics.values()))
+    def _counted(self, batch: Batch, loss: torch.Tensor, metrics: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """What is added up over passes and workers: the metrics, this pass's part of the step's loss, and its size. A
+        pass for the collectives' sake is nothing but padding."""
         return metrics | {
-            "tokens": some.new_tensor(float(batch.num_tokens), dtype=torch.float32),
-            "positions": some.new_tensor(float(batch.tokens_RT.numel()), dtype=torch.float32),
+            "loss": loss.detach() / self.world,
+            "tokens": batch.num_tokens * (metrics["num_groups"] > 0),
+            "positions": loss.new_tensor(batch.tokens_RT.numel()),
         }
 
     def _require_finite(self, value: float, suspects: list[str], what: str) -> None:

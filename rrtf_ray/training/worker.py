@@ -13,10 +13,11 @@ import torch
 from rrtf_ray.artifacts import RowStore, local_copy, upload_dir
 from rrtf_ray.config import TrainConfig
 from rrtf_ray.core.examples import Example, choose, schedule, tokenize
-from rrtf_ray.errors import DataError, RRTFError, StageError
+from rrtf_ray.errors import RRTFError, StageError
 from rrtf_ray.records import Ranking, Reason
 from rrtf_ray.training.engine import load_state, save_state, start_engine, whole_weights
 from rrtf_ray.training.model import choose_path
+from rrtf_ray.training.objective import plain_model
 from rrtf_ray.training.trainer import Trainer
 
 
@@ -36,10 +37,11 @@ def train_worker(settings: dict[str, Any]) -> None:
 
 def _train(settings: dict[str, Any], rank: int, world: int, tell: Callable[[dict[str, Any]], Any]) -> None:
     import ray.train
+    from transformers import AutoTokenizer
 
     config: TrainConfig = settings["train"]
     folder = local_copy(settings["model"]) if "://" in settings["model"] else settings["model"]
-    tokenizer = load_tokenizer(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     rankings = RowStore(settings["rankings"], Ranking, "problem_id").read()
     examples, left_out = make_examples(rankings, tokenizer, settings["template"], config)
     if not examples:
@@ -53,29 +55,16 @@ def _train(settings: dict[str, Any], rank: int, world: int, tell: Callable[[dict
     trainer = Trainer(engine, config, packed=packed, rank=rank, world=world)
     if config.loss.objective == "dpo":
         examples = trainer.references(examples)
-    first = _restore(engine, ray.train.get_checkpoint(), config)
+    first = _restore(engine, ray.train.get_checkpoint(), config, examples)
     tell({"total_steps": len(steps), "first_step": first, "padded_because": why})
     for number in range(first, len(steps)):
         metrics = trainer.step([examples[i] for i in steps[number]])
         done = number + 1
         tell(metrics | {"step": done, "steps": len(steps), "epoch": round(done * config.epochs / len(steps), 4)})
         if done % config.checkpoint_every_steps == 0 and done < len(steps):
-            _save(engine, config, done)
+            _save(engine, config, done, examples)
     counts = {"steps": len(steps), "examples": len(examples), "left_out": dict(left_out), "packed": packed}
     _export(engine, config, tokenizer, settings, counts, rank)
-
-
-def load_tokenizer(folder: str) -> Any:
-    """The model's tokenizer. Raises DataError where it has no EOS token, which every response must end with."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    if tokenizer.eos_token_id is None:
-        raise DataError(
-            f"the tokenizer of {folder!r} has no EOS token, so that no response could be taught to end; set eos_token "
-            "in its tokenizer_config.json"
-        )
-    return tokenizer
 
 
 def make_examples(
@@ -119,20 +108,20 @@ def make_examples(
     return examples, left_out
 
 
-def _restore(engine: Any, checkpoint: Any, config: TrainConfig) -> int:
+def _restore(engine: Any, checkpoint: Any, config: TrainConfig, examples: list[Example]) -> int:
     """The number of steps that are done already."""
     if checkpoint is None:
         return 0
     with checkpoint.as_directory() as folder:
-        return load_state(engine, folder, config)
+        return load_state(engine, folder, config, examples)
 
 
-def _save(engine: Any, config: TrainConfig, step: int) -> None:
+def _save(engine: Any, config: TrainConfig, step: int, examples: list[Example]) -> None:
     """Publish the training state: Ray Train takes a checkpoint for one when every worker has reported its part."""
     import ray.train
 
     with tempfile.TemporaryDirectory(prefix="rrtf-state-") as folder:
-        save_state(engine, folder, step, config)
+        save_state(engine, folder, step, config, examples)
         ray.train.report({"step": step}, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
@@ -142,8 +131,7 @@ def _export(
     """Publish the checkpoint from rank 0: safetensors, tokenizer, generation config, and the manifest last."""
     weights = whole_weights(engine, config)
     if rank == 0:
-        model = engine.module.model
-        model = model.get_base_model() if config.lora else model
+        model = plain_model(engine.module.model)
         with tempfile.TemporaryDirectory(prefix="rrtf-checkpoint-") as local:
             model.config.use_cache = True
             model.save_pretrained(local, state_dict=weights)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from array import array
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,16 +145,22 @@ def interrupted(worker, zero):
     folder = str(worker.folder / f"state{zero}")
     first = worker.trainer(zero_stage=zero)
     curve = [first.step([examples[i] for i in step]) for step in steps[:3]]
-    save_state(first.engine, folder, 3, first.config)
+    save_state(first.engine, folder, 3, first.config, examples)
     second = worker.trainer(zero_stage=zero)
-    done = load_state(second.engine, folder, second.config)
+    done = load_state(second.engine, folder, second.config, examples)
     assert done == 3
     curve += [second.step([examples[i] for i in step]) for step in steps[done:]]
     worker.keep(f"interrupted{zero}", second, curve)
     if zero == 2:
         other = worker.trainer(zero_stage=1)
-        worker.error("another_stage", lambda: load_state(other.engine, folder, other.config))
-        worker.error("no_state", lambda: load_state(other.engine, str(worker.folder / "nothing"), other.config))
+        worker.error("another_stage", lambda: load_state(other.engine, folder, other.config, examples))
+        worker.error(
+            "no_state", lambda: load_state(other.engine, str(worker.folder / "nothing"), other.config, examples)
+        )
+        shorter = worker.trainer(zero_stage=2, tokens_per_pass=64)
+        assert load_state(shorter.engine, folder, shorter.config, examples) == 3
+        fewer = [replace(e, responses=e.responses[:2]) for e in examples]
+        worker.error("other_examples", lambda: load_state(shorter.engine, folder, shorter.config, fewer))
 
 
 def pair(worker):
@@ -168,7 +175,7 @@ def pair(worker):
     trainer = worker.trainer(zero_stage=2)
     # One group for two workers: the second has nothing to do, and must take part.
     worker.keep("single", trainer, [trainer.step(groups()[:1])])
-    save_state(trainer.engine, str(worker.folder / "state-of-two"), 1, trainer.config)
+    save_state(trainer.engine, str(worker.folder / "state-of-two"), 1, trainer.config, groups())
 
     def poisoned():
         bad = worker.trainer("spoilt", zero_stage=3, tokens_per_pass=32)
@@ -184,7 +191,7 @@ def refused(worker):
     trainer = worker.trainer(zero_stage=2)
     worker.keep("single", trainer, [trainer.step(groups()[:1])])
     folder = str(worker.folder / "state-of-two")
-    worker.error("refused", lambda: load_state(trainer.engine, folder, trainer.config))
+    worker.error("refused", lambda: load_state(trainer.engine, folder, trainer.config, groups()))
 
 
 def main(scenario, folder):
@@ -360,6 +367,10 @@ def test_state_of_another_number_of_workers_is_refused(results):
 def test_state_of_another_stage_and_missing_state_are_refused(results):
     assert "set train.zero_stage=2 to continue" in results["one"]["another_stage"]
     assert "cannot be loaded; remove" in results["one"]["no_state"]
+
+
+def test_state_goes_on_in_shorter_passes_unless_they_leave_out_other_responses(results):
+    assert "set train.tokens_per_pass=4096 to continue" in results["one"]["other_examples"]
 
 
 @pytest.mark.parametrize("workers", ["one", "two", "second"])
