@@ -12,13 +12,42 @@ import random
 import re
 import sysconfig
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 EOS, PAD = "<|endoftext|>", "<|pad|>"
 VOCABULARY = 49_152
 MOST_RESPONSES = 8
 _TOP_LEVEL = re.compile(r"^(?=\S)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Options:
+    """k: responses a group. groups: trained on in a turn. step_groups: an optimizer step. pass_groups: a forward pass
+    (0: what is usual for the side)."""
+
+    folder: Path
+    k: int
+    groups: int
+    step_groups: int
+    pass_groups: int
+
+
+class Work(NamedTuple):
+    """What a turn went through: response tokens, all tokens that are text (each as often as it is computed), and
+    positions of the passes, padding included."""
+
+    response_tokens: int
+    tokens: int
+    positions: int
+
+
+class Group(NamedTuple):
+    """A problem as tokens; each response ends with EOS, the first is the teacher's."""
+
+    prompt: list[int]
+    responses: list[list[int]]
 
 
 def prepare(folder: Path, problems: str, samples: str, seed: int = 0) -> None:

@@ -11,8 +11,9 @@ import random
 import socket
 from array import array
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from benchmarks.training_data import Group, Options, Work
 from rrtf_ray.config import LossConfig, TrainConfig
 from rrtf_ray.core.examples import Example
 
@@ -21,15 +22,7 @@ TOKENS_PER_PASS = 1024
 LOGITS_CHUNK = 256
 
 
-class Counts(NamedTuple):
-    """See training_sides.Work."""
-
-    response_tokens: int
-    tokens: int
-    positions: int
-
-
-def make(options: Any, groups: list[Any], learning_rate: float, *, supervised: bool) -> Callable[[], list[Counts]]:
+def make(options: Options, groups: list[Group], learning_rate: float, *, supervised: bool) -> Callable[[], list[Work]]:
     """A function that trains on all groups once. groups: prompt and responses as tokens."""
     import torch
 
@@ -63,7 +56,7 @@ def make(options: Any, groups: list[Any], learning_rate: float, *, supervised: b
         examples = trainer.references(examples)
     order = random.Random(0)
 
-    def turn() -> list[Counts]:
+    def turn() -> list[Work]:
         found = []
         shuffled = order.sample(examples, len(examples))
         for start in range(0, len(shuffled), options.step_groups):
@@ -71,13 +64,13 @@ def make(options: Any, groups: list[Any], learning_rate: float, *, supervised: b
             metrics = trainer.step(chosen)
             tokens = sum(example.num_tokens for example in chosen)
             responses = sum(len(response) for example in chosen for response in example.responses)
-            found.append(Counts(responses, tokens, round(tokens / (1 - metrics["padding_share"]))))
+            found.append(Work(responses, tokens, round(tokens / (1 - metrics["padding_share"]))))
         return found
 
     return turn
 
 
-def _example(name: str, group: Any, k: int) -> Example:
+def _example(name: str, group: Group, k: int) -> Example:
     return Example(
         problem_id=name,
         prompt=array("i", group.prompt),

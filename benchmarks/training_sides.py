@@ -30,12 +30,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks import training_ours
 from benchmarks.memory import Peak, resident_bytes
+from benchmarks.training_data import Group, Options, Work
 
 THREADS = 2
 LEARNING_RATE = 1e-6  # TRL's default
@@ -43,34 +43,6 @@ TRL_REMEDY = (
     "TRL is not installed in this interpreter; make a venv and name it with --trl-python:\n"
     "    python -m venv trl-venv && trl-venv/bin/pip install trl==1.16.0 transformers torch datasets"
 )
-
-
-@dataclass(frozen=True)
-class Options:
-    """k: responses a group. groups: trained on in a turn. step_groups: an optimizer step. pass_groups: a forward pass
-    (0: what is usual for the side)."""
-
-    folder: Path
-    k: int
-    groups: int
-    step_groups: int
-    pass_groups: int
-
-
-class Work(NamedTuple):
-    """What a turn went through: response tokens, all tokens that are text (each as often as it is computed), and
-    positions of the passes, padding included."""
-
-    response_tokens: int
-    tokens: int
-    positions: int
-
-
-class Group(NamedTuple):
-    """A problem as tokens; each response ends with EOS, the first is the teacher's."""
-
-    prompt: list[int]
-    responses: list[list[int]]
 
 
 class Turns:
@@ -105,7 +77,7 @@ class Turns:
 
 def ours(options: Options, turns: Turns, supervised: bool = False) -> None:
     turn = training_ours.make(options, load_groups(options), LEARNING_RATE, supervised=supervised)
-    turns.serve(lambda: _total([Work(*counts) for counts in turn()]))
+    turns.serve(lambda: _total(turn()))
 
 
 def sft(options: Options, turns: Turns) -> None:

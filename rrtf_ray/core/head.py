@@ -92,13 +92,13 @@ class _HeadLoss(torch.autograd.Function):
                     assert kept is not None
                     work.add(at, to, kept[0], kept[1], slopes_n[at - start : to - start])
         ctx.save_for_backward(work.d_hidden, work.d_weight, work.d_bias)
-        ctx.types = (weight_VH.dtype, None if bias_V is None else bias_V.dtype)
+        ctx.types = (hidden_NH.dtype, weight_VH.dtype, None if bias_V is None else bias_V.dtype)
         return loss
 
     @staticmethod
     def backward(ctx, scale):
         d_hidden, d_weight, d_bias = ctx.saved_tensors
-        weight_type, bias_type = ctx.types
+        hidden_type, weight_type, bias_type = ctx.types
 
         def scaled(gradient, dtype):
             if gradient is None:
@@ -107,7 +107,7 @@ class _HeadLoss(torch.autograd.Function):
             return gradient.to(dtype) if scale.item() == 1.0 else (gradient * scale).to(dtype)
 
         return (
-            scaled(d_hidden, d_hidden.dtype if d_hidden is not None else None),
+            scaled(d_hidden, hidden_type),
             scaled(d_weight, weight_type),
             scaled(d_bias, bias_type),
             *[None] * 6,
@@ -121,7 +121,7 @@ class _Work:
         self.hidden, self.weight, self.bias, self.targets = hidden_NH, weight_VH, bias_V, targets_N
         self.wanted = any(needs[:3])
         self._memory: Tensor | None = None
-        self.d_hidden = torch.empty_like(hidden_NH) if needs[0] else None
+        self.d_hidden = torch.zeros_like(hidden_NH) if needs[0] else None
         self.d_weight = torch.zeros_like(weight_VH, dtype=torch.float32) if needs[1] else None
         self.d_bias = torch.zeros_like(bias_V, dtype=torch.float32) if needs[2] else None
 
@@ -157,33 +157,31 @@ class _Work:
     def add(self, start: int, end: int, powers_nV: Tensor, inverse_n: Tensor, slopes_n: Tensor) -> None:
         """Add one piece's gradients; `powers_nV * inverse_n` is its softmax, `slopes_n` is c_t."""
         hidden_nH, targets_n = self.hidden[start:end], self.targets[start:end]
-        if self.d_hidden is not None:
-            self.d_hidden[start:end] = 0
         active = slopes_n.nonzero()[:, 0]
         if len(active) == 0:
             return
+        places: slice | Tensor = slice(start, end)
         if len(active) < _SPARSE * len(slopes_n):
             powers_nV, inverse_n, slopes_n = powers_nV[active], inverse_n[active], slopes_n[active]
             hidden_nH, targets_n = hidden_nH[active], targets_n[active]
-        else:
-            active = torch.arange(len(slopes_n), device=slopes_n.device)
+            places = start + active
         kind = self.weight.dtype
-        powers_nV = powers_nV.to(kind) if kind == torch.float32 else (powers_nV * inverse_n[:, None]).to(kind)
-        share_n = inverse_n if kind == torch.float32 else torch.ones_like(inverse_n)
+        if kind != torch.float32:  # the softmax itself: in 16 bits its values fit, the powers' would lose more
+            powers_nV, inverse_n = (powers_nV * inverse_n[:, None]).to(kind), torch.ones_like(inverse_n)
         if self.d_hidden is not None:
-            mean_nH = (powers_nV @ self.weight).float() * share_n[:, None]
+            mean_nH = (powers_nV @ self.weight).float() * inverse_n[:, None]
             found_nH = slopes_n[:, None] * (self.weight[targets_n].float() - mean_nH)
-            self.d_hidden[start + active] = found_nH.to(self.d_hidden.dtype)
+            self.d_hidden[places] = found_nH.to(self.d_hidden.dtype)
         scaled_nH = hidden_nH.float() * slopes_n[:, None]
         if self.d_weight is not None:
-            against_nH = (scaled_nH * share_n[:, None]).to(kind)
+            against_nH = (scaled_nH * inverse_n[:, None]).to(kind)
             if kind == torch.float32:
                 self.d_weight.addmm_(powers_nV.T, against_nH, alpha=-1.0)
             else:
                 self.d_weight -= powers_nV.T @ against_nH
             self.d_weight.index_add_(0, targets_n, scaled_nH)
         if self.d_bias is not None:
-            self.d_bias -= powers_nV.float().T @ (share_n * slopes_n)
+            self.d_bias -= powers_nV.float().T @ (inverse_n * slopes_n)
             self.d_bias.index_add_(0, targets_n, slopes_n)
 
 
