@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks.measure import arguments, report
 from benchmarks.timed import run_timed
 from rrtf_ray.artifacts import RowStore
-from rrtf_ray.config import load_config
+from rrtf_ray.config_file import load_config
 from rrtf_ray.quickstart import generate_problems
 from rrtf_ray.records import Group, Problem, Test
 from rrtf_ray.stages.actors import execute_step, sample_step

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from benchmarks.sampling import DRAWS, MAX_TOKENS
 from benchmarks.timed import run_timed
 from rrtf_ray.artifacts import RowStore
-from rrtf_ray.config import Config, load_config, validate
+from rrtf_ray.config import Config
+from rrtf_ray.config_file import load_config, validate
 from rrtf_ray.core.groups import stable_seed
 from rrtf_ray.quickstart import generate_problems
 from rrtf_ray.records import Group, Problem

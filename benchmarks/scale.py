@@ -42,7 +42,7 @@ def _measure(number: int, rows_per_task: int) -> dict[str, float]:
 
 def driver(number: int, rows_per_task: int) -> None:
     """Sample and execute `number` problems; prints this process's largest resident set and the seconds."""
-    from rrtf_ray.config import load_config
+    from rrtf_ray.config_file import load_config
     from rrtf_ray.stages.cluster import connected
     from rrtf_ray.stages.produce import sample_and_execute
 

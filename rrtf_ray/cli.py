@@ -152,7 +152,7 @@ def _dispatch(args: argparse.Namespace) -> int:
         return _problems(args)
     if args.command == "verify":
         return _verify(args)
-    from rrtf_ray.config import load_config
+    from rrtf_ray.config_file import load_config
     from rrtf_ray.errors import InputError
 
     config = load_config(args.config, args.overrides)

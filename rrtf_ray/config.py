@@ -1,22 +1,15 @@
-"""The configuration: one strict, frozen section per stage, from `defaults < YAML file < section.key=value`.
+"""Every setting, with its meaning and bounds: one strict, frozen section per stage. `config_file` reads them.
 
-Unknown keys, wrong types and values out of range are refused with the file, the line, the key, the value and
-the remedy. This module imports neither Ray nor a model library, so that a mistake is reported at once.
+This module imports neither Ray nor a model library, so that a mistake is reported at once.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from rrtf_ray.errors import ConfigError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -324,35 +317,6 @@ class Config(Section):
         return self
 
 
-def load_config(path: str | None, overrides: Sequence[str] = ()) -> Config:
-    """Read a YAML file, apply `section.key=value` overrides and validate.
-
-    Raises ConfigError naming the file and line (or the override), the key, the value and the remedy.
-    """
-    text = _read(path) if path else ""
-    try:
-        raw = yaml.safe_load(text) or {}
-        lines = _key_lines(yaml.compose(text, Loader=yaml.SafeLoader)) if raw else {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}; mend the file") from None
-    if not isinstance(raw, dict):
-        raise ConfigError(
-            f"{path} holds a {type(raw).__name__}, not a mapping of sections; see jobs/configs for examples"
-        )
-    places = {key: f"{path}:{line}" for key, line in lines.items()}
-    for override in overrides:
-        _apply(raw, override, places)
-    return validate(raw, places)
-
-
-def validate(raw: Mapping[str, Any], places: Mapping[tuple, str] | None = None) -> Config:
-    """Turn a plain mapping into a Config. Raises ConfigError with every fault, one a line."""
-    try:
-        return Config.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError("\n".join(_explain(e, places or {}) for e in error.errors())) from None
-
-
 def resolved(config: Config) -> dict[str, Any]:
     """All settings as plain values, in the shape that load_config reads."""
     return config.model_dump(mode="json")
@@ -362,72 +326,3 @@ def fingerprint(*parts: Any) -> str:
     """A short hash of settings, equal exactly when they are equal; used to tell whether a rerun continues."""
     plain = [p.model_dump(mode="json") if isinstance(p, BaseModel) else p for p in parts]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"configuration file {path!r} does not exist; see jobs/configs for examples") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration file {path!r} cannot be read: {error}") from None
-
-
-def _key_lines(node: yaml.Node | None, prefix: tuple = ()) -> dict[tuple, int]:
-    """Where each key stands in the file, for messages."""
-    found: dict[tuple, int] = {}
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here = (*prefix, key.value)
-            found[here] = key.start_mark.line + 1
-            found |= _key_lines(value, here)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            here = (*prefix, index)
-            found[here] = value.start_mark.line + 1
-            found |= _key_lines(value, here)
-    return found
-
-
-def _apply(raw: dict, override: str, places: dict[tuple, str]) -> None:
-    key, separator, text = override.partition("=")
-    path = tuple(key.strip().split("."))
-    if not separator or not all(path):
-        raise ConfigError(f"{override!r} is not of the form section.key=value, e.g. train.epochs=2")
-    try:
-        value = yaml.safe_load(text) if text else None
-    except yaml.YAMLError:
-        value = text
-    target = raw
-    for part in path[:-1]:
-        target = target.setdefault(part, {})
-        if not isinstance(target, dict):
-            raise ConfigError(f"{override!r}: {part!r} is a value, not a section")
-    target[path[-1]] = value
-    places[path] = f"override {override!r}"
-
-
-def _explain(error: Any, places: Mapping[tuple, str]) -> str:
-    location = tuple(error["loc"])
-    place = next((places[location[:n]] for n in range(len(location), 0, -1) if location[:n] in places), None)
-    key = ".".join(str(part) for part in location) or "configuration"
-    where = f"{place}: " if place else ""
-    if error["type"] == "extra_forbidden":
-        valid = _valid_keys(location[:-1])
-        near = difflib.get_close_matches(str(location[-1]), valid, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(valid)}"
-        return f"{where}unknown key {key!r}; {hint}"
-    value = "" if isinstance(error["input"], dict | BaseModel) else f"={error['input']!r}"
-    message = error["msg"].removeprefix("Value error, ")
-    return f"{where}{key}{value}: {message[0].lower()}{message[1:]}"
-
-
-def _valid_keys(location: tuple) -> list[str]:
-    """The keys of the section at `location`, found by following the annotations."""
-    model: Any = Config
-    for part in location:
-        if isinstance(part, int):
-            model = next(a for a in get_args(model) if isinstance(a, type))
-        else:
-            model = model.model_fields[part].annotation
-    return list(model.model_fields)

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 
 from rrtf_ray.artifacts import local_copy
-from rrtf_ray.config import ModelConfig, validate
+from rrtf_ray.config import ModelConfig
+from rrtf_ray.config_file import validate
 from rrtf_ray.errors import ConfigError, StageError
 from rrtf_ray.stages.preflight import check_model
 from rrtf_ray.stages.samplers import engine_arguments
