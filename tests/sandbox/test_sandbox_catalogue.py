@@ -30,7 +30,7 @@ from .catalogue.entry import Ends, Entry, Task
 from .catalogue.tasks import ALL, LOOPS, SUM
 from .conftest import descendants, zygotes
 
-LIMITS = Limits(wall_s=1.0, cpu_s=0.4, memory_mb=256, output_kb=64, processes=32)
+LIMITS = Limits(wall_s=1.0, cpu_s=0.4, memory_mb=128, output_kb=64, processes=32)
 ALONE_S = supervisor._ALONE_FACTOR * LIMITS.wall_s
 TESTS_S = process._TESTS_FACTOR * LIMITS.cpu_s + 1
 LONGEST_S = {

@@ -3,6 +3,7 @@
 One small set of rankings is written here, so that training runs by itself; the cluster is the session's.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -109,8 +110,12 @@ def wait_for(condition, driver, what, limit_s=200):
 
 
 def has_state(run):
-    """Two states are there, so that the first of them is published."""
-    return len(list(Path(run.training_state(1)).glob("*/checkpoint_*"))) > 1
+    """Ray Train has recorded a published state, which is what a new start begins from."""
+    for snapshot in Path(run.training_state(1)).glob("*/checkpoint_manager_snapshot.json"):
+        with contextlib.suppress(json.JSONDecodeError):  # it is being written
+            if json.loads(snapshot.read_text())["checkpoint_results"]:
+                return True
+    return False
 
 
 def newest_training_worker():
