@@ -22,10 +22,11 @@ from rrtf_ray.stages.actors import sample_step
 def config() -> Config:
     demo = load_config("jobs/configs/demo.yaml")
     return validate(
+        Config,
         {
             "model": demo.model.model_dump(exclude={"student"}),
             "sample": {"draws": DRAWS, "max_tokens": MAX_TOKENS, "teacher": "none", "tasks_per_engine": 32},
-        }
+        },
     )
 
 

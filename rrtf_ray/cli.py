@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rrtf_ray import __version__
+from rrtf_ray.cli_serving import add_commands as add_serving
 from rrtf_ray.errors import RRTFError
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def parser() -> argparse.ArgumentParser:
     problems = commands.add_parser("problems", help="import or check problem sets")
     _problems_parser(problems)
     _verify_parser(commands.add_parser("verify", help="run samples that you have against problems; pass@k"))
+    for command, run in add_serving(commands).items():
+        commands.choices[command].set_defaults(run=run)
     commands.add_parser("doctor", help="what this machine can do, and the remedy for what it cannot")
     return top
 
@@ -144,6 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(args: argparse.Namespace) -> int:
+    if "run" in args:
+        return args.run(args)
     if args.command == "doctor":
         from rrtf_ray.doctor import doctor
 

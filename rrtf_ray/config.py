@@ -44,9 +44,9 @@ class ProblemsConfig(Section):
     """Use only the first N held-out problems (for the quickstart: make N)."""
 
 
-class ModelConfig(Section):
-    student: str = "quickstart"
-    """`quickstart` (a tiny StarCoder-style model made on the spot), a local directory, a URI or a hub id."""
+class EngineArguments(Section):
+    """What vLLM's engine is started with, for sampling and for serving alike."""
+
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """The engine's type of number."""
     max_model_len: int = Field(1024, ge=16)
@@ -56,6 +56,11 @@ class ModelConfig(Section):
     """Size of the key-value cache; null leaves it to `gpu_memory_utilization` (GPU only)."""
     engine: dict[str, Any] = Field(default_factory=dict)
     """Any further argument of vLLM's engine, passed on as it is."""
+
+
+class ModelConfig(EngineArguments):
+    student: str = "quickstart"
+    """`quickstart` (a tiny StarCoder-style model made on the spot), a local directory, a URI or a hub id."""
 
 
 class SampleConfig(Section):

@@ -9,20 +9,27 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from rrtf_ray.config import Config
+from rrtf_ray.config import Config, Section
 from rrtf_ray.errors import ConfigError
+
+AnySection = TypeVar("AnySection", bound=Section)
 
 
 def load_config(path: str | None, overrides: Sequence[str] = ()) -> Config:
-    """Read a YAML file, apply `section.key=value` overrides and validate.
+    """The settings of a run: a YAML file with `section.key=value` overrides.
 
     Raises ConfigError naming the file and line (or the override), the key, the value and the remedy.
     """
+    return load(Config, path, overrides)
+
+
+def load(kind: type[AnySection], path: str | None, overrides: Sequence[str]) -> AnySection:
+    """As `load_config`, for any kind of settings."""
     text = _read(path) if path else ""
     try:
         raw = yaml.safe_load(text) or {}
@@ -36,15 +43,15 @@ def load_config(path: str | None, overrides: Sequence[str] = ()) -> Config:
     places = {key: f"{path}:{line}" for key, line in lines.items()}
     for override in overrides:
         _apply(raw, override, places)
-    return validate(raw, places)
+    return validate(kind, raw, places)
 
 
-def validate(raw: Mapping[str, Any], places: Mapping[tuple, str] | None = None) -> Config:
-    """Turn a plain mapping into a Config. Raises ConfigError with every fault, one a line."""
+def validate(kind: type[AnySection], raw: Mapping[str, Any], places: Mapping[tuple, str] | None = None) -> AnySection:
+    """Turn a plain mapping into settings. Raises ConfigError with every fault, one a line."""
     try:
-        return Config.model_validate(raw)
+        return kind.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(e, places or {}) for e in error.errors())) from None
+        raise ConfigError("\n".join(_explain(kind, e, places or {}) for e in error.errors())) from None
 
 
 def _read(path: str) -> str:
@@ -90,13 +97,13 @@ def _apply(raw: dict, override: str, places: dict[tuple, str]) -> None:
     places[path] = f"override {override!r}"
 
 
-def _explain(error: Any, places: Mapping[tuple, str]) -> str:
+def _explain(kind: type[Section], error: Any, places: Mapping[tuple, str]) -> str:
     location = tuple(error["loc"])
     place = next((places[location[:n]] for n in range(len(location), 0, -1) if location[:n] in places), None)
     key = ".".join(str(part) for part in location) or "configuration"
     where = f"{place}: " if place else ""
     if error["type"] == "extra_forbidden":
-        valid = _valid_keys(location[:-1])
+        valid = _valid_keys(kind, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), valid, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(valid)}"
         return f"{where}unknown key {key!r}; {hint}"
@@ -105,9 +112,9 @@ def _explain(error: Any, places: Mapping[tuple, str]) -> str:
     return f"{where}{key}{value}: {message[0].lower()}{message[1:]}"
 
 
-def _valid_keys(location: tuple) -> list[str]:
+def _valid_keys(kind: type[Section], location: tuple) -> list[str]:
     """The keys of the section at `location`, found by following the annotations."""
-    model: Any = Config
+    model: Any = kind
     for part in location:
         if isinstance(part, int):
             model = next(a for a in get_args(model) if isinstance(a, type))

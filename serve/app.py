@@ -1,5 +1,6 @@
-"""The Ray Serve application: `serve run serve/config.yaml`, or `serve run serve.app:app model=DIR`."""
+"""What `serve/config.yaml` deploys: an engine for each checkpoint, and the gateway in front of all."""
 
-from rrtf_ray.stages.serve import app_from_arguments as app
+from rrtf_ray.stages.serve import engine_from_arguments as engine
+from rrtf_ray.stages.serve import gateway_from_arguments as gateway
 
-__all__ = ["app"]
+__all__ = ["engine", "gateway"]

@@ -34,7 +34,7 @@ def test_defaults_then_file_then_overrides(write):
 
 def test_resolved_config_loads_again_as_the_same():
     config = load_config(None, ["sample.draws=[{n: 3, temperature: 0.2}]", "train.num_workers=2"])
-    assert validate(resolved(config)) == config
+    assert validate(Config, resolved(config)) == config
 
 
 @pytest.mark.parametrize(

@@ -36,28 +36,36 @@ ENVIRONMENT = {
 
 @contextlib.contextmanager
 def connected(config: Config) -> Iterator[None]:
+    """A block with a cluster for a run, whose logs are kept in `run_dir/logs/ray` if it was started here."""
+    with joined(config.cluster) as session:
+        _quieten_data()
+        try:
+            _check_shared(config.run_dir)
+            yield
+        finally:
+            if session and is_local(config.run_dir):
+                _keep_logs(session, Path(resolve(join(config.run_dir, "logs", "ray"))[1]))
+
+
+@contextlib.contextmanager
+def joined(config: ClusterConfig) -> Iterator[Path | None]:
     """A block with a cluster: an existing one is left as it was, one that was started here is ended.
 
-    The logs of a cluster that was started here are kept in `run_dir/logs/ray`.
+    Gives the session's folder of one that was started here. Raises ConfigError where none answers.
     """
     if ray.is_initialized():
-        yield
+        yield None
         return
-    address = config.cluster.address or os.environ.get("RAY_ADDRESS")
+    address = config.address or os.environ.get("RAY_ADDRESS")
     if address:
         _connect(address)
     else:
-        _start(config.cluster)
-    _quieten_data()
+        _start(config)
+    node = ray._private.worker.global_worker.node
     try:
-        _check_shared(config.run_dir)
-        yield
+        yield Path(node.get_session_dir_path()) if node and not address else None
     finally:
-        node = ray._private.worker.global_worker.node
-        session = Path(node.get_session_dir_path()) if node and not address else None
         ray.shutdown()
-        if session and is_local(config.run_dir):
-            _keep_logs(session, Path(resolve(join(config.run_dir, "logs", "ray"))[1]))
 
 
 def _connect(address: str) -> None:

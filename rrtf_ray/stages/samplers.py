@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rrtf_ray.artifacts import local_copy
-from rrtf_ray.config import ModelConfig, SampleConfig
+from rrtf_ray.config import EngineArguments, ModelConfig, SampleConfig
 from rrtf_ray.core.groups import Draft, stable_seed
 from rrtf_ray.errors import StageError
 from rrtf_ray.records import Problem, Sampling
@@ -118,7 +118,7 @@ class VLLMSampler:
             self._engine = self._start()
 
 
-def engine_arguments(config: ModelConfig) -> dict[str, Any]:
+def engine_arguments(config: EngineArguments) -> dict[str, Any]:
     """vLLM's engine arguments for a model configuration, for sampling and for serving alike."""
     from vllm.platforms import current_platform
 

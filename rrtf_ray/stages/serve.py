@@ -1,9 +1,13 @@
-"""Host a checkpoint by Ray Serve and vLLM with an OpenAI-compatible endpoint."""
+"""Host checkpoints by Ray Serve and vLLM behind the gateway: the applications, and a service for the time of a block.
+
+Every engine is an application of its own, so that a rollout can start another and end the old one.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -14,86 +18,169 @@ import httpx
 from rrtf_ray.artifacts import local_copy
 from rrtf_ray.config import ModelConfig
 from rrtf_ray.config_file import validate
-from rrtf_ray.errors import ConfigError, StageError
+from rrtf_ray.errors import StageError
+from rrtf_ray.serving.keys import ENVIRONMENT as KEYS_VARIABLE
+from rrtf_ray.serving.keys import load_keys
+from rrtf_ray.serving.settings import EngineSettings, GatewaySettings, ServeSettings
+from rrtf_ray.stages.gateway_server import GATEWAY, GatewayServer, engine_name
 from rrtf_ray.stages.preflight import check_model
 from rrtf_ray.stages.samplers import engine_arguments
 
 START_LIMIT_S = 300.0
+_LOGGING = {"enable_access_log": False}
+"""Requests are counted by the gateway's metrics; a line for each costs as much as a small model's token."""
 
 
-def build_app(model: str, *, name: str = "rrtf", engine: ModelConfig | None = None, gpus: float = 0.0) -> Any:
-    """A Ray Serve application with /v1/models, /v1/completions and /v1/chat/completions for one checkpoint.
+def engine_app(settings: EngineSettings) -> Any:
+    """A Ray Serve application of one checkpoint's engines. Raises InputError where it cannot be served."""
+    from ray.serve.llm import LLMConfig, build_llm_deployment
 
-    Raises InputError where `model` cannot be served.
-    """
-    from ray.serve.llm import LLMConfig, build_openai_app
+    from rrtf_ray.stages.engine_server import EngineServer
 
-    engine = engine or ModelConfig()
-    check_model(model, engine.max_model_len)
-    bundle = {"CPU": 1.0} | ({"GPU": gpus} if gpus else {})
+    check_model(settings.model, settings.max_model_len, "max_model_len")
+    bundle = {"CPU": settings.cpus} | ({"GPU": settings.gpus} if settings.gpus else {})
+    threads = str(max(1, int(settings.cpus)))
+    scaling: dict[str, Any] = {"num_replicas": settings.min_replicas}
+    if settings.max_replicas > settings.min_replicas:
+        scaling = {
+            "autoscaling_config": {
+                "min_replicas": settings.min_replicas,
+                "max_replicas": settings.max_replicas,
+                "target_ongoing_requests": settings.target_ongoing_requests,
+                "upscale_delay_s": settings.upscale_delay_s,
+                "downscale_delay_s": settings.downscale_delay_s,
+                "look_back_period_s": 5.0,
+            }
+        }
+    lora = {"enable_lora": True, "max_loras": len(settings.adapters)} if settings.adapters else {}
     config = LLMConfig(
         model_loading_config={
-            "model_id": name,
-            "model_source": local_copy(model) if "://" in model else model,
+            "model_id": settings.name,
+            "model_source": local_copy(settings.model) if "://" in settings.model else settings.model,
         },
-        engine_kwargs=engine_arguments(engine),
+        engine_kwargs=lora | engine_arguments(settings),
         placement_group_config={"bundles": [bundle]},
-        deployment_config={"num_replicas": 1},
+        runtime_env={
+            "env_vars": {
+                "OMP_NUM_THREADS": threads,
+                "VLLM_LOGGING_LEVEL": "WARNING",
+                "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            }
+        },
+        deployment_config=scaling
+        | {
+            # One more than the gateway sends, for its question whether the engine is well.
+            "max_ongoing_requests": settings.max_ongoing_requests + 1,
+            "ray_actor_options": {"num_cpus": 0},
+            "health_check_period_s": 2.0,
+            "graceful_shutdown_timeout_s": 120.0,
+        },
         log_engine_metrics=False,
     )
-    return build_openai_app({"llm_configs": [config], "ingress_deployment_config": {"num_replicas": 1}})
+    return build_llm_deployment(config, deployment_cls=EngineServer, bind_kwargs={"settings": settings.model_dump()})
 
 
-def app_from_arguments(args: dict[str, Any]) -> Any:
-    """The builder that `serve/config.yaml` names. args: model, and optionally name, max_model_len, dtype, gpus
-    and engine (further arguments of vLLM's).
+def gateway_app(settings: GatewaySettings) -> Any:
+    """The Ray Serve application in front of all engines. Raises InputError for a wrong key file."""
+    from ray import serve
 
-    Raises ConfigError for an unknown argument or a wrong value.
-    """
-    known = {"model", "name", "max_model_len", "dtype", "gpus", "engine"}
-    unknown = sorted(args.keys() - known)
-    if unknown or "model" not in args:
-        what = f"unknown argument {unknown[0]!r}" if unknown else "the argument 'model' is missing"
-        raise ConfigError(f"serve.app:app: {what}; known are {', '.join(sorted(known))}")
-    engine = {k: args[k] for k in ("max_model_len", "dtype", "engine") if k in args}
-    config = validate({"model": engine, "sample": {"max_tokens": 1}}).model
-    return build_app(args["model"], name=args.get("name", "rrtf"), engine=config, gpus=float(args.get("gpus", 0)))
+    keys = load_keys(settings.keys_file, os.environ.get(KEYS_VARIABLE))
+    deployment: Any = serve.deployment(
+        GatewayServer,
+        name="Gateway",
+        num_replicas=1,
+        max_ongoing_requests=100_000,  # what is too much is told by the gateway itself
+        ray_actor_options={"num_cpus": 0},
+        health_check_period_s=2.0,
+        graceful_shutdown_timeout_s=30.0,
+        logging_config=_LOGGING,
+    )
+    return deployment.bind(settings.model_dump(), keys)
+
+
+def engine_from_arguments(args: dict[str, Any]) -> Any:
+    """The builder of an engine that `serve/config.yaml` names. Raises ConfigError for wrong arguments."""
+    return engine_app(validate(EngineSettings, args))
+
+
+def gateway_from_arguments(args: dict[str, Any]) -> Any:
+    """The builder of the gateway that `serve/config.yaml` names. Raises ConfigError for wrong arguments."""
+    return gateway_app(validate(GatewaySettings, args))
 
 
 @contextlib.contextmanager
-def served(app: Any) -> Iterator[str]:
-    """Serve an application on a free port of this machine for the time of the block; gives its base URL."""
+def served(settings: ServeSettings, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Serve a checkpoint for the time of the block; gives the service's URL once it answers.
+
+    port: 0 takes a free one. Raises StageError where it does not start within START_LIMIT_S.
+    """
     from ray import serve
 
     for name in ("ray.serve", "ray", "httpx"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    serve.start(http_options={"host": "127.0.0.1", "port": port})
+    if there := serve.status().applications:
+        raise StageError(
+            f"this cluster serves {', '.join(sorted(there))} already; add models by `serve deploy serve/config.yaml`, "
+            "replace one by `rrtf rollout`, or stop what runs by `serve shutdown`"
+        )
+    engine, gateway = engine_app(settings.engine), gateway_app(settings.gateway)
+    port = port or free_port()
+    serve.start(http_options={"host": host, "port": port})
     try:
         # Not serve.run: it waits without a limit for replicas that may never be placed.
-        serve.run_many([serve.RunTarget(app)], wait_for_applications_running=False)
-        _wait_until_running(serve)
-        yield f"http://127.0.0.1:{port}/v1"
+        serve.run_many(
+            [
+                serve.RunTarget(engine, name=engine_name(settings.engine.name, 1), route_prefix=None),
+                serve.RunTarget(gateway, name=GATEWAY, route_prefix="/"),
+            ],
+            wait_for_applications_running=False,
+        )
+        deadline = time.monotonic() + START_LIMIT_S
+        wait_until_running([engine_name(settings.engine.name, 1), GATEWAY], deadline)
+        url = f"http://{host}:{port}"
+        _wait_until_well(url, deadline)
+        yield url
     finally:
         serve.shutdown()
 
 
-def _wait_until_running(serve: Any) -> None:
-    """Raise StageError where the application fails to start, or does not within START_LIMIT_S."""
-    deadline = time.monotonic() + START_LIMIT_S
+def wait_until_running(applications: list[str], deadline: float) -> None:
+    """Raise StageError where one of the applications fails to start, or does not until `deadline` (monotonic)."""
+    from ray import serve
+
     while True:
-        states = serve.status().applications.values()
-        if states and all(s.status == "RUNNING" for s in states):
+        states = {name: state for name, state in serve.status().applications.items() if name in applications}
+        if len(states) == len(applications) and all(s.status == "RUNNING" for s in states.values()):
             return
-        failed = [s for s in states if s.status in ("DEPLOY_FAILED", "UNHEALTHY")]
+        failed = [s for s in states.values() if s.status in ("DEPLOY_FAILED", "UNHEALTHY")]
         if failed:
             raise StageError(f"the served model did not start: {failed[0].message.strip().splitlines()[-1]}")
         if time.monotonic() > deadline:
-            what = "; ".join(s.message or s.status for s in states) or "nothing was deployed"
-            raise StageError(f"the served model did not start within {START_LIMIT_S:g} s: {what}")
+            what = "; ".join(s.message or s.status for s in states.values()) or "nothing was deployed"
+            raise StageError(f"the served model did not start in time: {what}")
         time.sleep(0.2)
+
+
+def _wait_until_well(url: str, deadline: float) -> None:
+    reason = "no answer"
+    with httpx.Client(timeout=30) as client:
+        while time.monotonic() < deadline:
+            try:
+                answer = client.get(f"{url}/health")
+                if answer.status_code == 200:
+                    return
+                reason = answer.text
+            except httpx.TransportError as error:
+                reason = str(error)
+            time.sleep(0.2)
+    raise StageError(f"the served model did not answer in time: {reason}")
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def ask_once(model: str, prompt: str, *, engine: ModelConfig, max_tokens: int, gpus: float = 0.0) -> tuple[str, float]:
@@ -101,18 +188,12 @@ def ask_once(model: str, prompt: str, *, engine: ModelConfig, max_tokens: int, g
 
     Raises StageError where no answer comes within START_LIMIT_S.
     """
-    with served(build_app(model, engine=engine, gpus=gpus)) as url, httpx.Client(timeout=60) as client:
-        body = {"model": "rrtf", "prompt": prompt, "max_tokens": max_tokens, "temperature": 0}
-        deadline = time.monotonic() + START_LIMIT_S
-        while True:
-            started = time.monotonic()
-            try:
-                answer = client.post(f"{url}/completions", json=body)
-                if answer.status_code == 200:
-                    return answer.json()["choices"][0]["text"], time.monotonic() - started
-                reason = f"status {answer.status_code}: {answer.text[:200]}"
-            except httpx.TransportError as error:
-                reason = str(error)
-            if time.monotonic() > deadline:
-                raise StageError(f"the served model gave no completion within {START_LIMIT_S:g} s: {reason}")
-            time.sleep(0.5)
+    arguments = engine.model_dump(exclude={"student"}) | {"model": model, "gpus": gpus}
+    settings = validate(ServeSettings, {"engine": arguments, "gateway": {"max_tokens": max(1024, max_tokens)}})
+    with served(settings) as url, httpx.Client(timeout=60) as client:
+        body = {"model": settings.engine.name, "prompt": prompt, "max_tokens": max_tokens, "temperature": 0}
+        started = time.monotonic()
+        answer = client.post(f"{url}/v1/completions", json=body)
+        if answer.status_code != 200:
+            raise StageError(f"the served model gave no completion: {answer.status_code} {answer.text[:200]}")
+        return answer.json()["choices"][0]["text"], time.monotonic() - started

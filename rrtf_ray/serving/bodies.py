@@ -1,0 +1,167 @@
+"""The bodies that clients send: OpenAI's completions and chat, Mistral's FIM, llama.cpp's infill.
+
+Input: the bytes of a body. Output: a checked, frozen request. Bounds stand here, so that nothing out of range reaches
+an engine; what a client adds beyond these fields is ignored, as OpenAI does.
+
+Limits: no tools, no structured output, no log-probabilities of a middle.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rrtf_ray.serving.refusals import Refusal, invalid
+
+_INT64 = 2**63 - 1
+_MOST_PROMPTS = 64
+
+StopString = Annotated[str, Field(min_length=1, max_length=256)]
+Stop = StopString | Annotated[tuple[StopString, ...], Field(max_length=32)] | None
+TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+Tokens = tuple[TokenId, ...]
+
+
+class Body(BaseModel):
+    """Strict about types (a number is not a string), finite numbers only."""
+
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, extra="ignore")
+
+
+class StreamOptions(Body):
+    include_usage: bool = False
+    continuous_usage_stats: bool = False
+
+
+class Sampling(Body):
+    """What every form of request says about sampling, in OpenAI's and vLLM's words; null is the engine's default."""
+
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=-1, le=_INT64)
+    min_p: float | None = Field(None, ge=0, le=1)
+    seed: int | None = Field(None, ge=-_INT64 - 1, le=_INT64)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    repetition_penalty: float | None = Field(None, gt=0, le=2)
+
+    def sampling(self) -> dict[str, Any]:
+        return self.model_dump(include=set(Sampling.model_fields), exclude_none=True)
+
+
+class CompletionBody(Sampling):
+    """POST /v1/completions. A `prompt` may be text, several texts, token ids, or several lists of them."""
+
+    model: str | None = Field(None, max_length=256)
+    prompt: (
+        str
+        | Annotated[Tokens, Field(min_length=1)]
+        | Annotated[tuple[str, ...], Field(min_length=1, max_length=_MOST_PROMPTS)]
+        | Annotated[tuple[Annotated[Tokens, Field(min_length=1)], ...], Field(min_length=1, max_length=_MOST_PROMPTS)]
+    )
+    suffix: str | None = None
+    max_tokens: int | None = Field(None, ge=1)
+    n: int | None = Field(None, ge=1)
+    best_of: int | None = Field(None, ge=1)
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    stop: Stop = None
+    echo: bool | None = None
+    logprobs: int | None = Field(None, ge=0, le=5)
+    ignore_eos: bool | None = None
+
+
+class TextPart(Body):
+    type: Literal["text"]
+    text: str
+
+
+class Message(Body):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | Annotated[tuple[TextPart, ...], Field(max_length=256)]
+    name: str | None = Field(None, max_length=64)
+
+
+class ChatBody(Sampling):
+    """POST /v1/chat/completions, text only."""
+
+    model: str | None = Field(None, max_length=256)
+    messages: tuple[Message, ...] = Field(min_length=1, max_length=1024)
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    n: int | None = Field(None, ge=1)
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    stop: Stop = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=5)
+    tools: tuple[Any, ...] | None = None
+    functions: tuple[Any, ...] | None = None
+    response_format: dict[str, Any] | None = None
+
+
+class FimBody(Sampling):
+    """POST /v1/fim/completions (Mistral's form): the code before the cursor is `prompt`, after it `suffix`."""
+
+    model: str | None = Field(None, max_length=256)
+    prompt: str
+    suffix: str | None = None
+    max_tokens: int | None = Field(None, ge=1)
+    stream: bool | None = None
+    stop: Stop = None
+    random_seed: int | None = Field(None, ge=0, le=_INT64)
+
+
+class ExtraFile(Body):
+    filename: str = Field("", max_length=4096)
+    text: str
+
+
+class InfillBody(Sampling):
+    """POST /infill (llama.cpp's form). `n_predict: 0` only warms the prefix cache; -1 is as many as allowed."""
+
+    model: str | None = Field(None, max_length=256)
+    input_prefix: str
+    input_suffix: str
+    input_extra: tuple[ExtraFile, ...] | None = Field(None, max_length=1024)
+    prompt: str | None = None
+    n_predict: int | None = Field(None, ge=-1)
+    stream: bool | None = None
+    stop: Stop = None
+
+
+AnyBody = TypeVar("AnyBody", bound=Body)
+
+
+def parse(kind: type[AnyBody], raw: bytes) -> AnyBody:
+    """A checked request from a JSON body. Raises Refusal (400) naming the parameter, its value and what is allowed."""
+    try:
+        return kind.model_validate_json(raw)
+    except ValidationError as error:
+        raise _explain(error) from None
+
+
+_OTHER_KIND = ("string_type", "tuple_type", "int_type")
+
+
+def _explain(error: ValidationError) -> Refusal:
+    """The first faulty parameter. Of a union's faults one about a value tells more than one about its type, and one
+    that is deeper inside more than another."""
+    found = error.errors(include_url=False, include_context=False)
+    if found[0]["type"] == "json_invalid":
+        return invalid(None, f"the body is not JSON: {found[0]['msg'].removeprefix('Invalid JSON: ')}")
+    first = found[0]["loc"][0] if found[0]["loc"] else None
+    if first is None:
+        return invalid(None, "the body must be a JSON object")
+    faults = [e for e in found if e["loc"][0] == first]
+    told = max(faults, key=lambda e: (e["type"] not in _OTHER_KIND, len(e["loc"])))
+    # A union adds the name of each of its members to the place; a client knows only keys and numbers.
+    inside = "".join(f"[{part}]" for part in told["loc"][1:] if isinstance(part, int))
+    value = "" if told["type"] == "missing" else f" (got {_short(told['input'])})"
+    return invalid(str(first), f"{first}{inside}: {told['msg'][0].lower()}{told['msg'][1:]}{value}")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

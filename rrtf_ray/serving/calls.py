@@ -1,0 +1,197 @@
+"""From a client's request to what an engine is asked: plain completions, chat, and middles.
+
+Input: a checked body and the engine. Output: a request in vLLM's words. Raises Refusal (400) for what the model or
+this service cannot do; bounds that need no engine are checked in `bodies`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rrtf_ray.serving.bodies import ChatBody, CompletionBody, FimBody, InfillBody, Sampling
+from rrtf_ray.serving.fim import fill_in_the_middle, parse_templated
+from rrtf_ray.serving.models import Engine
+from rrtf_ray.serving.refusals import invalid
+
+DEFAULT_MAX_TOKENS = 16
+"""OpenAI's, for completions that ask for no number."""
+DEFAULT_MIDDLE_TOKENS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one request may ask for."""
+
+    max_tokens: int
+    max_choices: int
+
+
+@dataclass(frozen=True, slots=True)
+class MiddleWanted:
+    """Code around a cursor, whichever client's form it came in."""
+
+    prefix: str
+    suffix: str
+    max_tokens: int
+    sampling: dict[str, Any]
+    n: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MiddleCall:
+    """What the engine is asked for a middle. cut: whether code was left out because the context is too short."""
+
+    body: dict[str, Any]
+    cut: bool
+
+
+def plain(body: CompletionBody, name: str, engine: Engine, bounds: Bounds) -> dict[str, Any]:
+    """A completion without a suffix, as the engine itself takes it."""
+    prompts = _tokens(body, engine)
+    choices = (body.n or 1) * prompts
+    if choices > bounds.max_choices:
+        raise invalid("n", f"n: {prompts} prompts x n={body.n or 1} are more than {bounds.max_choices} completions")
+    if body.best_of is not None and body.best_of != (body.n or 1):
+        raise invalid("best_of", f"best_of={body.best_of} is not supported; leave it out or set it to n")
+    asked = {
+        "model": name,
+        "prompt": body.prompt,
+        "max_tokens": _capped("max_tokens", body.max_tokens, DEFAULT_MAX_TOKENS, bounds),
+        "n": body.n or 1,
+    }
+    for field in ("echo", "logprobs", "ignore_eos"):
+        if getattr(body, field) is not None:
+            asked[field] = getattr(body, field)
+    return asked | _common(body)
+
+
+def chat(body: ChatBody, name: str, engine: Engine, bounds: Bounds) -> dict[str, Any]:
+    """A chat, for models with a template."""
+    if not engine.chat:
+        raise invalid("messages", f"the model {name!r} has no chat template; use /v1/completions")
+    if body.tools or body.functions:
+        raise invalid("tools" if body.tools else "functions", "tools are not supported; leave them out")
+    if body.response_format and body.response_format.get("type") != "text":
+        raise invalid("response_format", "response_format: only {'type': 'text'} is supported")
+    if (body.n or 1) > bounds.max_choices:
+        raise invalid("n", f"n={body.n} is more than {bounds.max_choices} completions")
+    if body.top_logprobs is not None and not body.logprobs:
+        raise invalid("top_logprobs", "top_logprobs needs logprobs: true")
+    field = "max_tokens" if body.max_completion_tokens is None else "max_completion_tokens"
+    asked = {
+        "model": name,
+        "messages": [m.model_dump(exclude_none=True) for m in body.messages],
+        "max_tokens": _capped(field, getattr(body, field), min(bounds.max_tokens, engine.context // 2), bounds),
+        "n": body.n or 1,
+    }
+    for name_ in ("logprobs", "top_logprobs"):
+        if getattr(body, name_) is not None:
+            asked[name_] = getattr(body, name_)
+    return asked | _common(body)
+
+
+def wanted(body: CompletionBody, bounds: Bounds) -> MiddleWanted | None:
+    """The middle that a completion asks for, by `suffix` or by another family's markers; None for plain prompts."""
+    if not isinstance(body.prompt, str):
+        if body.suffix:
+            raise invalid("suffix", "suffix needs a prompt that is one text")
+        return None
+    if body.suffix is not None:
+        prefix, suffix = body.prompt, body.suffix
+    elif templated := parse_templated(body.prompt):
+        prefix, suffix = templated.prefix, templated.suffix
+    else:
+        return None
+    for field in ("echo", "logprobs"):
+        if getattr(body, field):
+            raise invalid(field, f"{field} cannot be combined with a suffix; leave one of them out")
+    if (body.n or 1) > bounds.max_choices:
+        raise invalid("n", f"n={body.n} is more than {bounds.max_choices} completions")
+    limit = _capped("max_tokens", body.max_tokens, DEFAULT_MIDDLE_TOKENS, bounds)
+    return MiddleWanted(prefix, suffix, limit, _common(body), body.n or 1)
+
+
+def wanted_by_fim(body: FimBody, bounds: Bounds) -> MiddleWanted:
+    """Mistral's form."""
+    sampling = _common(body)
+    if body.random_seed is not None:
+        sampling["seed"] = body.random_seed
+    limit = _capped("max_tokens", body.max_tokens, DEFAULT_MIDDLE_TOKENS, bounds)
+    return MiddleWanted(body.prompt, body.suffix or "", limit, sampling)
+
+
+def wanted_by_infill(body: InfillBody, bounds: Bounds) -> MiddleWanted:
+    """llama.cpp's form: other files come before the prefix, so that they are the first to be cut."""
+    extra = "".join(f"{file.filename}\n{file.text}\n" for file in body.input_extra or ())
+    asked = None if body.n_predict in (None, -1) else max(1, body.n_predict or 0)
+    limit = _capped("n_predict", asked, min(DEFAULT_MIDDLE_TOKENS, bounds.max_tokens), bounds)
+    prefix = extra + body.input_prefix + (body.prompt or "")
+    return MiddleWanted(prefix, body.input_suffix, limit, _common(body))
+
+
+def middle(wanted: MiddleWanted, name: str, engine: Engine) -> MiddleCall:
+    """The engine's request for a middle, always streamed, so that one that repeats the suffix can be ended early."""
+    asked = wanted.sampling | {
+        "model": name,
+        "n": wanted.n,
+        "stream": True,
+        "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+    }
+    if engine.markers is None:
+        if wanted.suffix:
+            raise invalid(
+                "suffix",
+                f"the model {name!r} has no fill-in-the-middle markers in its tokenizer, so that it cannot take a "
+                "suffix; leave it out",
+            )
+        return MiddleCall(asked | {"prompt": wanted.prefix, "max_tokens": wanted.max_tokens}, cut=False)
+    try:
+        fitted = fill_in_the_middle(
+            engine.tokenizer,
+            engine.markers,
+            wanted.prefix,
+            wanted.suffix,
+            context=engine.context,
+            max_tokens=wanted.max_tokens,
+            bos=engine.bos,
+        )
+    except ValueError as error:
+        raise invalid("prompt", str(error)) from None
+    return MiddleCall(
+        asked
+        | {
+            "prompt": fitted.prompt_ids,
+            "max_tokens": fitted.max_tokens,
+            "stop_token_ids": sorted(engine.markers.stop_ids),
+        },
+        cut=bool(fitted.dropped_prefix_tokens or fitted.dropped_suffix_tokens),
+    )
+
+
+def _tokens(body: CompletionBody, engine: Engine) -> int:
+    """The number of prompts. Raises Refusal for token ids that the model does not have."""
+    prompt = body.prompt
+    if isinstance(prompt, str):
+        return 1
+    lists = [prompt] if isinstance(prompt[0], int) else [p for p in prompt if not isinstance(p, str)]
+    for tokens in lists:
+        worst = max(tokens)
+        if worst >= engine.vocab_size:
+            raise invalid("prompt", f"prompt: token id {worst} is not below the vocabulary's {engine.vocab_size}")
+    return 1 if isinstance(prompt[0], int) else len(prompt)
+
+
+def _capped(field: str, asked: int | None, default: int, bounds: Bounds) -> int:
+    if asked is not None and asked > bounds.max_tokens:
+        raise invalid(field, f"{field}={asked} is more than the {bounds.max_tokens} tokens that this service gives")
+    return min(default, bounds.max_tokens) if asked is None else asked
+
+
+def _common(body: Sampling) -> dict[str, Any]:
+    """Sampling, stop strings and streaming, which all forms share."""
+    asked = body.sampling()
+    stop = getattr(body, "stop", None)
+    if stop:
+        asked["stop"] = [stop] if isinstance(stop, str) else list(stop)
+    return asked

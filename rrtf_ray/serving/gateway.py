@@ -1,0 +1,383 @@
+"""The door in front of all engines: keys, limits, waiting, streaming, and what happens when a client goes away.
+
+Input: requests as Starlette gives them. Output: responses. Engines are asked through `Models`; who fills those
+(Ray Serve, or a script in tests) is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from rrtf_ray.serving.answers import (
+    DONE,
+    Form,
+    LlamaForm,
+    MistralForm,
+    OpenAIForm,
+    Usage,
+    collect,
+    engine_error,
+    middles,
+)
+from rrtf_ray.serving.answers import events as parse_events
+from rrtf_ray.serving.bodies import AnyBody, ChatBody, CompletionBody, FimBody, InfillBody, parse
+from rrtf_ray.serving.calls import (
+    Bounds,
+    MiddleWanted,
+    chat,
+    middle,
+    plain,
+    wanted,
+    wanted_by_fim,
+    wanted_by_infill,
+)
+from rrtf_ray.serving.keys import Key, Keys
+from rrtf_ray.serving.limits import Admission, RateLimit, Reason, Rejected
+from rrtf_ray.serving.metrics import Metrics
+from rrtf_ray.serving.models import Answer, Engine, Model, Models
+from rrtf_ray.serving.refusals import Refusal
+from rrtf_ray.serving.settings import GatewaySettings
+
+MODEL = "rrtf_model"
+BODY_TIMEOUT_S = 30.0
+PROBE_TIMEOUT_S = 5.0
+ROUTES = (
+    "/",
+    "/health",
+    "/metrics",
+    "/v1/models",
+    "/v1/completions",
+    "/v1/chat/completions",
+    "/v1/fim/completions",
+    "/fim/completions",
+    "/infill",
+)
+FRESH_S = 5.0
+"""An answer so recent shows that the model is well."""
+
+
+class Gateway:
+    """All state of the service; one instance in one event loop."""
+
+    def __init__(self, settings: GatewaySettings, keys: Keys) -> None:
+        self.settings = settings
+        self.keys = keys
+        self.models = Models(
+            # Open as far as its engines are known to run.
+            lambda: Admission(0, settings.max_queued, settings.queue_timeout_s)
+        )
+        self.metrics = Metrics(
+            ROUTES,
+            self.models,
+            ongoing=lambda: sum(m.admission.ongoing for m in self.models),
+            queued=lambda: sum(m.admission.queued for m in self.models),
+        )
+        self.bounds = Bounds(settings.max_tokens, settings.max_choices)
+        self._rates: dict[str, RateLimit] = {}
+        self._probes: dict[str, asyncio.Task[bool]] = {}
+
+    def authenticate(self, request: Request) -> Key | None:
+        """The key of a request, None where the endpoint is open. Raises Refusal: 401."""
+        if self.keys.open:
+            return None
+        key = self.keys.find(request.headers.get("authorization"), request.headers.get("x-api-key"))
+        if key is None:
+            raise Refusal(401, "no valid key; send one as 'Authorization: Bearer KEY'", code="invalid_api_key")
+        return key
+
+    async def completions(self, request: Request) -> Response:
+        body, key = await self._open(request, CompletionBody)
+        model, name = self._find(request, body.model)
+        options = body.stream_options
+        include_usage = bool(options and options.include_usage)
+        if middle_wanted := wanted(body, self.bounds):
+            form = OpenAIForm(_new_id("cmpl"), name, include_usage)
+            return await self._middle(model, name, key, middle_wanted, form, bool(body.stream))
+        build = lambda engine: plain(body, name, engine, self.bounds)  # noqa: E731
+        return await self._passed_on(model, key, "completions", build, bool(body.stream), include_usage)
+
+    async def chat(self, request: Request) -> Response:
+        body, key = await self._open(request, ChatBody)
+        model, name = self._find(request, body.model)
+        options = body.stream_options
+        build = lambda engine: chat(body, name, engine, self.bounds)  # noqa: E731
+        include_usage = bool(options and options.include_usage)
+        return await self._passed_on(model, key, "chat", build, bool(body.stream), include_usage)
+
+    async def fim(self, request: Request) -> Response:
+        body, key = await self._open(request, FimBody)
+        model, name = self._find(request, body.model)
+        form = MistralForm(_new_id("fim"), name, include_usage=True)
+        return await self._middle(model, name, key, wanted_by_fim(body, self.bounds), form, bool(body.stream))
+
+    async def infill(self, request: Request) -> Response:
+        body, key = await self._open(request, InfillBody)
+        model, name = self._find(request, body.model)
+        form = LlamaForm(name, warm_up=body.n_predict == 0)
+        return await self._middle(model, name, key, wanted_by_infill(body, self.bounds), form, bool(body.stream))
+
+    async def list_models(self, request: Request) -> Response:
+        self.authenticate(request)
+        cards = []
+        for model in self.models:
+            if engine := model.engine:
+                for name in (model.name, *engine.adapters):
+                    cards.append(
+                        {
+                            "id": name,
+                            "object": "model",
+                            "created": 0,
+                            "owned_by": "rrtf_ray",
+                            "max_model_len": engine.context,
+                            "fim": engine.markers is not None,
+                            "chat": engine.chat,
+                        }
+                    )
+        return json_response({"object": "list", "data": cards})
+
+    async def health(self) -> Response:
+        """200 only where every model has answered a moment ago, or answers now."""
+        well = {model.name: await self._well(model) for model in self.models}
+        fine = bool(well) and all(well.values())
+        status = {name: "ok" if ok else "does not answer" for name, ok in well.items()}
+        return json_response({"status": "ok" if fine else "unavailable", "models": status}, 200 if fine else 503)
+
+    async def _well(self, model: Model) -> bool:
+        if model.engine is None:
+            return False
+        if time.monotonic() - model.answered_at < FRESH_S:
+            return True
+        # Many who ask at once share one probe.
+        probe = self._probes.get(model.name)
+        if probe is None or probe.done():
+            probe = self._probes[model.name] = asyncio.create_task(self._probe(model, model.engine))
+        return await asyncio.shield(probe)
+
+    async def _probe(self, model: Model, engine: Engine) -> bool:
+        asked = {"model": model.name, "prompt": [0], "max_tokens": 1, "temperature": 0}
+        with contextlib.suppress(Refusal, TimeoutError):
+            async with asyncio.timeout(PROBE_TIMEOUT_S), aclosing(engine.ask("completions", asked)) as stream:
+                answer = await anext(stream)
+                if isinstance(answer, str):
+                    model.answered_at = time.monotonic()
+                    return True
+        return False
+
+    async def _open(self, request: Request, kind: type[AnyBody]) -> tuple[AnyBody, Key | None]:
+        """Key, rate and body of a request, checked in this order."""
+        key = self.authenticate(request)
+        self._take_rate(key)
+        return parse(kind, await self._read(request)), key
+
+    def _find(self, request: Request, asked: str | None) -> tuple[Model, str]:
+        model, name = self.models.find(asked)
+        request.scope[MODEL] = name  # for the metrics
+        return model, name
+
+    def _take_rate(self, key: Key | None) -> None:
+        rate = (key.rate if key else None) or self.settings.rate
+        if rate is None:
+            return
+        name = key.name if key else ""
+        limit = self._rates.setdefault(name, RateLimit(rate))
+        if wait_s := limit.take(time.monotonic()):
+            self.metrics.rejected(Reason.RATE)
+            raise Refusal(429, f"more than {rate:g} requests a minute; wait {wait_s:.1f} s", retry_after_s=wait_s)
+
+    async def _read(self, request: Request) -> bytes:
+        limit = self.settings.max_body_bytes
+        declared = request.headers.get("content-length", "0")
+        too_large = Refusal(413, f"the body is larger than {limit} bytes; send less code")
+        if declared.isdecimal() and int(declared) > limit:
+            raise too_large
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                async for part in request.stream():
+                    size += len(part)
+                    if size > limit:
+                        raise too_large
+                    parts.append(part)
+        except TimeoutError:
+            raise Refusal(408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
+        except ClientDisconnect:
+            raise Refusal(408, "the client went away") from None
+        return b"".join(parts)
+
+    async def _middle(
+        self, model: Model, name: str, key: Key | None, asked: MiddleWanted, form: Form, stream: bool
+    ) -> Response:
+        """Fill-in-the-middle in the words of `form`."""
+
+        async def pieces(engine: Engine) -> AsyncGenerator[str, None]:
+            call = middle(asked, name, engine)
+            form.cut = call.cut
+            usage = Usage()
+            try:
+                found = middles(self._asked(model, engine, "completions", call.body), asked.suffix, asked.n, usage)
+                async with aclosing(found):
+                    if not stream:
+                        yield json.dumps(form.whole(*await collect(found, asked.n), usage))
+                        return
+                    async for delta in found:
+                        yield form.chunk(delta)
+                    yield form.last(usage)
+            finally:
+                self.metrics.tokens(name, prompt=usage.prompt_tokens, generated=usage.completion_tokens)
+
+        return await self._respond(model, key, pieces, stream)
+
+    async def _passed_on(
+        self,
+        model: Model,
+        key: Key | None,
+        call: str,
+        build: Callable[[Engine], dict[str, Any]],
+        stream: bool,
+        include_usage: bool,
+    ) -> Response:
+        """What the engine writes goes to the client as it is."""
+
+        async def pieces(engine: Engine) -> AsyncGenerator[str, None]:
+            body = build(engine) | {"stream": stream}
+            if stream:  # always with usage, for the metrics
+                body["stream_options"] = {"include_usage": True}
+            async with aclosing(self._asked(model, engine, call, body)) as answers:
+                async for answer in answers:
+                    if isinstance(answer, str):
+                        self._count(body["model"], json.loads(answer).get("usage"))
+                        yield answer
+                        return
+                    shown = [line for line in answer if not self._is_usage(body["model"], line) or include_usage]
+                    if shown:
+                        yield "".join(shown)
+
+        return await self._respond(model, key, pieces, stream)
+
+    def _is_usage(self, name: str, line: str) -> bool:
+        """Whether this event is the one that only tells the usage, which is then counted. Raises Refusal for an
+        error."""
+        if '"choices":[]' not in line and '"error"' not in line[:20]:
+            return False
+        for event in parse_events([line]):
+            if not event["choices"]:
+                self._count(name, event.get("usage"))
+                return True
+        return False
+
+    def _count(self, name: str, usage: dict[str, Any] | None) -> None:
+        if usage:
+            self.metrics.tokens(name, prompt=usage["prompt_tokens"], generated=usage.get("completion_tokens") or 0)
+
+    async def _asked(self, model: Model, engine: Engine, call: str, body: dict[str, Any]) -> AsyncGenerator[Any, None]:
+        """The engine's answers. Raises Refusal for its errors, and where it is silent for answer_timeout_s."""
+        async with aclosing(engine.ask(call, body)) as stream:
+            while True:
+                try:
+                    async with asyncio.timeout(self.settings.answer_timeout_s):
+                        answer: Answer = await anext(stream)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError:
+                    raise Refusal(
+                        503,
+                        f"the engine did not answer within {self.settings.answer_timeout_s:g} s; try again",
+                        retry_after_s=5,
+                    ) from None
+                if isinstance(answer, dict):
+                    raise engine_error(answer)
+                model.answered_at = time.monotonic()
+                yield answer
+
+    async def _respond(
+        self,
+        model: Model,
+        key: Key | None,
+        pieces: Callable[[Engine], AsyncGenerator[str, None]],
+        stream: bool,
+    ) -> Response:
+        """Wait for a slot, then answer. The slot is held until the last piece is sent or the client has gone."""
+
+        async def held() -> AsyncGenerator[str, None]:
+            async with self._slot(model, key) as engine, aclosing(pieces(engine)) as found:
+                async for piece in found:
+                    yield piece
+
+        began = time.monotonic()
+        source = held()
+        try:
+            # Only now is it known whether this is an answer or a refusal.
+            first = await anext(source)
+        except asyncio.CancelledError:
+            self.metrics.disconnected()
+            raise
+        if not stream:
+            await source.aclose()
+            return Response(first, media_type="application/json")
+        self.metrics.first_token(model.name, time.monotonic() - began)
+        return EventStream(first, source, self.metrics.disconnected)
+
+    @asynccontextmanager
+    async def _slot(self, model: Model, key: Key | None) -> AsyncIterator[Engine]:
+        concurrency = (key.concurrency if key else None) or self.settings.concurrency
+        try:
+            async with model.admission.slot(key.name if key else "", concurrency):
+                if model.engine is None:
+                    raise Refusal(503, f"the model {model.name!r} is not running now; try again", retry_after_s=5)
+                yield model.engine
+        except Rejected as error:
+            self.metrics.rejected(error.reason)
+            raise Refusal(429, str(error), retry_after_s=error.retry_after_s) from None
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events. An error in their midst is the last event; a client that goes away ends their source."""
+
+    def __init__(self, first: str, source: AsyncGenerator[str, None], on_disconnect: Callable[[], None]) -> None:
+        self._first, self._source, self._on_disconnect = first, source, on_disconnect
+        self._finished = False
+        super().__init__(
+            self._events(),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+        )
+
+    async def _events(self) -> AsyncGenerator[str, None]:
+        yield self._first
+        try:
+            async for piece in self._source:
+                yield piece
+        except Refusal as refusal:
+            yield f"data: {json.dumps(refusal.body())}\n\n{DONE}"
+        self._finished = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if not self._finished:
+                self._on_disconnect()
+            await self._source.aclose()
+
+
+def json_response(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps(body), status_code=status, media_type="application/json", headers=headers)
+
+
+def refused(refusal: Refusal) -> Response:
+    return json_response(refusal.body(), refusal.status, refusal.headers())
+
+
+def _new_id(kind: str) -> str:
+    return f"{kind}-{secrets.token_hex(12)}"

@@ -1,0 +1,99 @@
+"""What the gateway counts, for Prometheus.
+
+In: a call for each thing that happens, and two functions that tell the gate's state. Out: the text that a scrape gets.
+Labels take known values only: routes are templates, and a route or model that is not known counts as "other", so
+that no client can make the server keep a time series for each name that it thinks of. No two instances share anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from rrtf_ray.serving.limits import Reason
+
+OTHER = "other"
+BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
+
+
+class Metrics:
+    """The metrics of one gateway.
+
+    routes, models: the label values that are known; asked at every call, so that they may change.
+    ongoing, queued: asked at every scrape.
+    """
+
+    def __init__(
+        self,
+        routes: Container[str],
+        models: Container[str],
+        ongoing: Callable[[], float],
+        queued: Callable[[], float],
+    ) -> None:
+        self._routes = routes
+        self._models = models
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "rrtf_requests_total", "Requests answered.", ["route", "model", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "rrtf_request_duration_seconds",
+            "From a request's arrival to the end of its answer; refused and failed requests are left out.",
+            ["route", "model"],
+            buckets=BUCKETS_S,
+            registry=registry,
+        )
+        self._first_token = Histogram(
+            "rrtf_time_to_first_token_seconds",
+            "From a request's arrival to the first token of its answer.",
+            ["model"],
+            buckets=BUCKETS_S,
+            registry=registry,
+        )
+        self._prompt_tokens = Counter("rrtf_prompt_tokens_total", "Tokens of prompts.", ["model"], registry=registry)
+        self._generated_tokens = Counter(
+            "rrtf_generated_tokens_total", "Tokens that engines generated.", ["model"], registry=registry
+        )
+        self._rejections = Counter(
+            "rrtf_rejections_total",
+            f"Requests turned away by a limit ({', '.join(Reason)}).",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in Reason:  # a series that is there from the start shows its first increase
+            self._rejections.labels(reason.value)
+        self._disconnects = Counter(
+            "rrtf_disconnects_total", "Requests whose client left before the answer ended.", registry=registry
+        )
+        Gauge("rrtf_ongoing_requests", "Requests that engines work on.", registry=registry).set_function(ongoing)
+        Gauge("rrtf_queued_requests", "Requests that wait for an engine.", registry=registry).set_function(queued)
+
+    def answered(self, route: str, model: str | None, status: int, seconds: float) -> None:
+        """A request was answered, with whatever status; `route` is its template, such as /v1/models/{model}."""
+        labels = (route if route in self._routes else OTHER, self._model(model))
+        self._requests.labels(*labels, str(status) if 100 <= status <= 599 else OTHER).inc()
+        if status < 400:  # refusals take no time, and would make a crowded server look fast
+            self._seconds.labels(*labels).observe(seconds)
+
+    def first_token(self, model: str, seconds: float) -> None:
+        self._first_token.labels(self._model(model)).observe(seconds)
+
+    def tokens(self, model: str, *, prompt: int = 0, generated: int = 0) -> None:
+        label = self._model(model)
+        self._prompt_tokens.labels(label).inc(prompt)
+        self._generated_tokens.labels(label).inc(generated)
+
+    def rejected(self, reason: Reason) -> None:
+        """To be called beside `answered`, which counts the status that the client got."""
+        self._rejections.labels(reason.value).inc()
+
+    def disconnected(self) -> None:
+        self._disconnects.inc()
+
+    def render(self) -> tuple[bytes, str]:
+        """The text of a scrape and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+    def _model(self, model: str | None) -> str:
+        return model if model is not None and model in self._models else OTHER

@@ -1,0 +1,230 @@
+"""Where a middle ends: at a stop string, or where the model goes on to write the code that stands after the cursor.
+
+Input: generated text in chunks of any size, and the suffix. Output: the text that may be shown, as early as it is
+certain. The result does not depend on the chunks.
+
+What counts as writing the suffix again: complete lines, in order, that equal the suffix's next lines, beginning with
+its first. Indentation counts, blank lines and blanks at the end of a line do not. The suffix's first line is what
+stands behind the cursor on its line; a generated line may also end in it (`x):` before `):`). Lines such as `}` or
+`else:` occur in any code, so that one is not enough. It takes one of
+
+- a line of at least 16 characters that are not blank, with three letters among them,
+- two lines, if there is a word character in one of them,
+- three lines,
+- all that is left of the suffix: one line if it was generated as a whole line, else two.
+
+Limits: a middle that rightly contains such lines (a second method with the same body as the next) ends before them, and
+a repetition that `max_tokens` cut off inside its first line stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+_ENOUGH_LINES = 3
+_DISTINCTIVE = 16
+_LONGEST_REST = 400
+"""Characters of the cursor's line beyond which a generated line is not compared with its rest as an ending."""
+_WORD = re.compile(r"\w")
+_BLANK_LINES = re.compile(r"(?:\r?\n[^\S\n]*)*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Generated lines that equal the suffix's so far.
+
+    start: where the middle ends if the run is long enough. lines: how many. whole: it began with a whole line.
+    """
+
+    start: int
+    lines: int
+    whole: bool
+
+
+class Middle:
+    """A middle as it is generated. `finished`: it has ended by itself, and `reason` is then "stop"."""
+
+    def __init__(self, suffix: str, stop: tuple[str, ...] = ()) -> None:
+        self.finished = False
+        self._stop = _StopStrings(stop)
+        self._lines = tuple(islice(_code_lines(suffix), _ENOUGH_LINES))
+        rest = suffix.partition("\n")[0].rstrip()
+        self._rest = rest if len(rest) <= _LONGEST_REST else ""
+        self._behind_line_end = not rest
+        self._text = ""  # all of the middle that is before a stop string
+        self._sent = 0
+        self._line_start = 0
+        self._code_end = 0  # of the last complete line with code: blank lines may follow it
+        self._runs: list[_Run] = []
+
+    @property
+    def reason(self) -> str | None:
+        return "stop" if self.finished else None
+
+    def feed(self, text: str) -> str:
+        """Takes more generated text; returns what can be shown now."""
+        if self.finished:
+            return ""
+        safe = self._stop.feed(text)
+        shown = self._take(safe)
+        if self._stop.found and not self.finished:
+            shown += self._last_line()
+            self.finished = True
+        return shown
+
+    def end(self) -> str:
+        """Takes note, once, that nothing more is generated; returns what was held back."""
+        if self.finished:
+            return ""
+        shown = self._take(self._stop.end())
+        return shown if self.finished else shown + self._last_line()
+
+    def _take(self, text: str) -> str:
+        self._text += text
+        while (end := self._text.find("\n", self._line_start)) >= 0:
+            if (cut := self._complete(end)) is not None:
+                return self._finish(cut)
+            self._line_start = end + 1
+        return self._show(self._held_from())
+
+    def _last_line(self) -> str:
+        """What is held back, with the last line taken as complete."""
+        cut = self._complete(len(self._text))
+        return self._show(len(self._text)) if cut is None else self._finish(cut)
+
+    def _finish(self, cut: int) -> str:
+        self.finished = True
+        return self._show(cut)
+
+    def _show(self, end: int) -> str:
+        assert end >= self._sent, "what was shown cannot be taken back"
+        shown, self._sent = self._text[self._sent : end], end
+        return shown
+
+    def _complete(self, end: int) -> int | None:
+        """Takes the line that ends at `end`; returns where the middle ends if that is now known."""
+        line = self._text[self._line_start : end].rstrip()
+        if not line or not self._lines:
+            return None
+        runs = [_Run(r.start, r.lines + 1, r.whole) for r in self._runs if self._lines[r.lines] == line]
+        if begun := self._begun(line):
+            runs.append(begun)
+        for run in runs:
+            if self._is_enough(run):
+                return run.start
+        self._runs = [run for run in runs if run.lines < len(self._lines)]
+        self._code_end = self._line_start + len(line)
+        return None
+
+    def _begun(self, line: str) -> _Run | None:
+        """A run that begins with this line."""
+        first = self._lines[0]
+        if self._line_start > 0 and line == first:
+            return _Run(self._start_of_whole_line(), 1, whole=True)
+        if self._line_start == 0 and self._behind_line_end and first.endswith(line) and first.strip() == line.strip():
+            return _Run(0, 1, whole=False)  # the cursor stood behind the indentation, or the line is another's end
+        if self._rest and line.endswith(self._rest):
+            return _Run(self._line_start + len(line) - len(self._rest), 1, whole=False)
+        return None
+
+    def _start_of_whole_line(self) -> int:
+        """Where a middle ends whose current line is the suffix's first: a suffix that begins with a line end brings
+        the line ends before that line, any other one brings only the line."""
+        if not self._behind_line_end:
+            return self._line_start
+        blank = _BLANK_LINES.search(self._text, self._code_end, self._line_start)
+        return blank.start() if blank else self._line_start
+
+    def _is_enough(self, run: _Run) -> bool:
+        lines = self._lines[: run.lines]
+        if run.lines >= _ENOUGH_LINES or any(map(_is_distinctive, lines)):
+            return True
+        if run.lines == len(self._lines):
+            return run.whole or run.lines >= 2
+        return run.lines >= 2 and any(map(_WORD.search, lines))
+
+    def _held_from(self) -> int:
+        """The first character that a repetition of the suffix could still take away."""
+        held = len(self._text)
+        if not self._lines:
+            return held
+        line = self._text[self._line_start :]
+        if line.endswith("\r"):
+            held -= 1
+        starts = [run.start for run in self._runs if _may_become(line, self._lines[run.lines])]
+        if self._line_start > 0 and _may_become(line, self._lines[0]):
+            starts.append(self._start_of_whole_line())
+        if self._line_start == 0 and self._behind_line_end and _may_become(line.lstrip(), self._lines[0].lstrip()):
+            starts.append(0)
+        if self._rest:
+            starts.append(self._line_start + _ending_from(line, self._rest))
+        return max(self._sent, min([held, *starts]))
+
+
+def trim(middle: str, suffix: str, stop: tuple[str, ...] = ()) -> tuple[str, bool]:
+    """What is left of a whole middle, and whether it ended by itself."""
+    filter_ = Middle(suffix, stop)
+    shown = filter_.feed(middle) + filter_.end()
+    return shown, filter_.finished
+
+
+class _StopStrings:
+    """The text before the stop string that is complete first, the longest of several that are complete at once."""
+
+    def __init__(self, stop: tuple[str, ...]) -> None:
+        self.found = False
+        self._stop = tuple(filter(None, stop))
+        self._longest = max(map(len, self._stop), default=0)
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        self._held += text
+        hits = [(at + len(s), at) for s in self._stop if (at := self._held.find(s)) >= 0]
+        self.found = bool(hits)
+        if self.found:
+            return self._held[: min(hits)[1]]
+        size = len(self._held)
+        begins = (
+            at
+            for at in range(max(0, size - self._longest + 1), size)
+            if any(s.startswith(self._held[at:]) for s in self._stop)
+        )
+        safe = next(begins, size)
+        shown, self._held = self._held[:safe], self._held[safe:]
+        return shown
+
+    def end(self) -> str:
+        return self._held
+
+
+def _code_lines(suffix: str) -> Iterator[str]:
+    """The lines that are not blank, without blanks at their end."""
+    start = 0
+    while start < len(suffix):
+        end = suffix.find("\n", start)
+        end = len(suffix) if end < 0 else end
+        if line := suffix[start:end].rstrip():
+            yield line
+        start = end + 1
+
+
+def _is_distinctive(line: str) -> bool:
+    return len("".join(line.split())) >= _DISTINCTIVE and sum(map(str.isalpha, line)) >= 3
+
+
+def _may_become(line: str, wanted: str) -> bool:
+    """Whether a line that is not complete can still be `wanted`, or still be blank."""
+    if not line.strip() or wanted.startswith(line):
+        return True
+    return line.startswith(wanted) and not line[len(wanted) :].strip()
+
+
+def _ending_from(line: str, rest: str) -> int:
+    """Where `rest`, whole or begun, stands at the end of a line that is not complete; its length if nowhere."""
+    trimmed = line.rstrip()
+    whole = len(trimmed) - len(rest) if trimmed.endswith(rest) else len(line)
+    begun = (at for at in range(max(0, len(line) - len(rest)), len(line)) if rest.startswith(line[at:]))
+    return min(whole, next(begun, len(line)))

@@ -1,0 +1,138 @@
+"""The models behind the gateway: what is known of each, and which of its engines answers now.
+
+Input: descriptions that engines give of themselves. Output: the engine for a `model` of a request.
+
+A model has one number of engines at a time; while a new checkpoint is rolled out there are two, of which the one
+with the lower number answers until the other is promoted. Adapters are further names of the same engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tokenizers import Tokenizer
+
+from rrtf_ray.serving.fim import Markers, find_markers
+from rrtf_ray.serving.limits import Admission
+from rrtf_ray.serving.refusals import Refusal, invalid
+
+Answer = list[str] | str | dict[str, Any]
+"""Events of a stream, a whole answer as JSON text, or an error."""
+
+
+class Ask(Protocol):
+    """How an engine is asked: `call` is completions or chat, `body` a request in vLLM's words."""
+
+    def __call__(self, call: str, body: dict[str, Any]) -> AsyncGenerator[Answer, None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One checkpoint that runs. number: of the rollout that brought it.
+
+    context: prompt and completion together, in tokens. bos: what the tokenizer begins every text with, if anything.
+    chat: whether the model has a chat template. capacity: requests that one replica works on at once.
+    """
+
+    number: int
+    ask: Ask
+    checkpoint: str
+    adapters: tuple[str, ...]
+    context: int
+    vocab_size: int
+    chat: bool
+    capacity: int
+    tokenizer: Tokenizer
+    markers: Markers | None
+    bos: int | None
+
+
+def engine_from(description: dict[str, Any], number: int, ask: Ask) -> Engine:
+    """An Engine from what its server says of itself (`EngineServer.describe`)."""
+    tokenizer = Tokenizer.from_str(description["tokenizer"])
+    with_bos, without = (tokenizer.encode("a", add_special_tokens=flag).ids for flag in (True, False))
+    return Engine(
+        number=number,
+        ask=ask,
+        checkpoint=description["checkpoint"],
+        adapters=tuple(description["adapters"]),
+        context=description["max_model_len"],
+        vocab_size=description["vocab_size"],
+        chat=description["chat"],
+        capacity=description["max_ongoing_requests"],
+        tokenizer=tokenizer,
+        markers=find_markers(tokenizer),
+        bos=with_bos[0] if len(with_bos) > len(without) and with_bos[:1] != without[:1] else None,
+    )
+
+
+@dataclass(slots=True)
+class Model:
+    """A name and its engines by number. answered_at: when one of them last answered, by the monotonic clock."""
+
+    name: str
+    admission: Admission
+    engines: dict[int, Engine] = field(default_factory=dict)
+    promoted: int | None = None
+    answered_at: float = -1e9
+
+    @property
+    def engine(self) -> Engine | None:
+        """The one that answers now."""
+        number = self.promoted if self.promoted in self.engines else min(self.engines, default=None)
+        return None if number is None else self.engines[number]
+
+
+class Models:
+    """All models by name."""
+
+    def __init__(self, make_admission: Callable[[], Admission]) -> None:
+        self._models: dict[str, Model] = {}
+        self._make_admission = make_admission
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self._models.values())
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether this is the name of a model or of an adapter."""
+        return any(name == m.name or (m.engine and name in m.engine.adapters) for m in self)
+
+    def get(self, name: str) -> Model | None:
+        return self._models.get(name)
+
+    def add(self, name: str, engine: Engine) -> None:
+        model = self._models.setdefault(name, Model(name, self._make_admission()))
+        model.engines[engine.number] = engine
+
+    def remove(self, name: str, number: int) -> None:
+        model = self._models[name]
+        del model.engines[number]
+
+    def find(self, name: str | None) -> tuple[Model, str]:
+        """The model for a request, and the name to give the engine (an adapter's, or the model's own).
+
+        Without a name it is the only model. Raises Refusal: 404 for an unknown name, 400 for none among several.
+        """
+        serving = {m.name: (m, m.name) for m in self._models.values() if m.engine}
+        for model in self._models.values():
+            if model.engine:
+                serving |= {adapter: (model, adapter) for adapter in model.engine.adapters}
+        if name is None and len(self._models) == 1:
+            name = next(iter(self._models))
+        if name in self._models and name not in serving:
+            raise Refusal(503, f"the model {name!r} is not running now; try again", retry_after_s=5)
+        if name in serving:
+            return serving[name]
+        known = ", ".join(sorted(serving)) or "none is running yet"
+        if name is None:
+            if not self._models:
+                raise Refusal(503, "no model is running yet; try again", retry_after_s=5)
+            raise invalid("model", f"model: field required, because several are served: {known}")
+        raise Refusal(
+            404, f"the model {name[:80]!r} does not exist; there are: {known}", param="model", code="model_not_found"
+        )

@@ -1,0 +1,78 @@
+"""The settings of serving: one section for an engine, one for the gateway before all engines.
+
+`serve/config.yaml` gives them as arguments of its applications, `rrtf serve` as `engine.key=value` and
+`gateway.key=value`.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from rrtf_ray.config import EngineArguments, Section
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+
+
+class EngineSettings(EngineArguments):
+    """A checkpoint and the engines (replicas) that answer for it."""
+
+    model: str
+    """A folder, a URI or a hub id."""
+    name: str = Field("rrtf", pattern=f"^{NAME}$", max_length=64)
+    """What clients put into `model`."""
+    adapters: dict[str, str] = Field(default_factory=dict)
+    """LoRA adapters: the name that clients put into `model`, and the folder that peft wrote."""
+    gpus: float = Field(0.0, ge=0)
+    cpus: float = Field(1.0, gt=0)
+    """CPUs of a replica; without a GPU its engine computes with as many threads."""
+    max_ongoing_requests: int = Field(32, ge=1)
+    """Requests that a replica works on at once; more wait in the gateway."""
+    min_replicas: int = Field(1, ge=1)
+    max_replicas: int = Field(1, ge=1)
+    target_ongoing_requests: float = Field(16.0, gt=0)
+    """Replicas are added while they have more than this many requests each on average, and removed below."""
+    upscale_delay_s: float = Field(10.0, ge=0)
+    downscale_delay_s: float = Field(300.0, ge=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> EngineSettings:
+        if self.max_replicas < self.min_replicas:
+            raise ValueError(f"max_replicas={self.max_replicas} is below min_replicas={self.min_replicas}; raise it")
+        if self.target_ongoing_requests > self.max_ongoing_requests:
+            raise ValueError(
+                f"target_ongoing_requests={self.target_ongoing_requests:g} is above "
+                f"max_ongoing_requests={self.max_ongoing_requests}, so that no load would ever add a replica; lower it"
+            )
+        if self.name in self.adapters:
+            raise ValueError(f"adapters: {self.name!r} is the model's own name; give the adapter another")
+        return self
+
+
+class GatewaySettings(Section):
+    """Keys and limits before all engines."""
+
+    keys_file: str | None = None
+    """Keys as `rrtf key NAME` prints them, one a line; the environment variable RRTF_API_KEYS adds more. Without any
+    the endpoint is open."""
+    rate: float | None = Field(None, gt=0)
+    """Requests a minute of a key that sets none of its own."""
+    concurrency: int | None = Field(None, ge=1)
+    """Requests at once of a key that sets none of its own."""
+    max_queued: int = Field(64, ge=0)
+    """Requests that wait for an engine; further ones get 429."""
+    queue_timeout_s: float = Field(30.0, gt=0)
+    """A request that has waited so long gets 429."""
+    answer_timeout_s: float = Field(120.0, gt=0)
+    """An engine that has not begun to answer by then, because it is being replaced, gives 503."""
+    max_body_bytes: int = Field(4 * 2**20, ge=1024)
+    max_tokens: int = Field(1024, ge=1)
+    """Most tokens of one completion; more is refused."""
+    max_choices: int = Field(16, ge=1)
+    """Most completions of one request: prompts times n."""
+
+
+class ServeSettings(Section):
+    """What `rrtf serve` starts."""
+
+    engine: EngineSettings
+    gateway: GatewaySettings = GatewaySettings()

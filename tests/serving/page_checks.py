@@ -1,0 +1,84 @@
+"""The page in a real headless Chromium: what a person does with the keyboard, and what must appear.
+
+`check_page` works on any service that has a model with fill-in-the-middle; a scripted one lets more be seen.
+"""
+
+import contextlib
+import os
+import shutil
+
+import pytest
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextlib.contextmanager
+def chromium_page():
+    """A new page. Skips the test where this machine has no Chromium."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS, env=dict(os.environ))
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def fill_key(page, url, key):
+    """Open the page and give it a key; ends when the models are listed. Returns what its console says from then on."""
+    said = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(url)
+    page.get_by_label("Key").fill(key)
+    page.get_by_label("Key").press("Tab")
+    page.wait_for_function("document.getElementById('model').options.length > 0")
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    return said
+
+
+def put_cursor(page, after):
+    """Put the cursor behind a text of the code, by the keyboard's own means."""
+    page.get_by_label("Code", exact=True).focus()
+    page.evaluate(
+        "text => { const c = document.getElementById('code'); const i = c.value.indexOf(text) + text.length;"
+        "c.setSelectionRange(i, i); }",
+        after,
+    )
+
+
+def check_page(page, url, key):
+    """Without a key the page says so; with one, Ctrl+Enter brings a completion to the cursor, and Escape takes it
+    back."""
+    from playwright.sync_api import expect
+
+    page.goto(url)
+    expect(page.get_by_role("status")).to_contain_text("key is missing or not known")
+    said = fill_key(page, url, key)
+    assert key not in page.url
+    assert page.evaluate("Object.values(localStorage)") == []
+    code = page.get_by_label("Code", exact=True)
+    before = code.input_value()
+    put_cursor(page, "def double(x):\n")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("status")).to_contain_text("Ended")
+    expect(page.locator("#figures")).to_contain_text("first token")
+    after = code.input_value()
+    begun, rest = before[: len("def double(x):\n")], before[len("def double(x):\n") :]
+    assert after.startswith(begun)
+    assert after.endswith(rest)
+    assert len(after) > len(before)
+    page.keyboard.press("Escape")
+    assert code.input_value() == before
+    assert said == []
