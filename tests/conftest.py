@@ -28,6 +28,9 @@ def cluster():
     from rrtf_ray.stages.cluster import ENVIRONMENT
 
     os.environ.update(ENVIRONMENT)
+    # So that replicas come and go within seconds.
+    for side in ("HANDLE", "REPLICA"):
+        os.environ[f"RAY_SERVE_{side}_AUTOSCALING_METRIC_PUSH_INTERVAL_S"] = "1"
     import ray
 
     context = ray.init(

@@ -14,8 +14,7 @@ from typing import Any
 async def gathered(
     stream: AsyncGenerator[Any, None], interval_s: Callable[[], float]
 ) -> AsyncGenerator[list[Any], None]:
-    """The stream's items in lists: the first and the last at once, those between at most every
-    `interval_s()` seconds.
+    """The stream's items in lists: the first and the last at once, those between at most every `interval_s()` seconds.
 
     Each list costs a journey between processes, which is as dear as computing a small model's token.
     """

@@ -41,7 +41,7 @@ class _Engine(VLLMEngine):
 class EngineServer(LLMServer):
     """A replica: one vLLM engine."""
 
-    _default_engine_cls = _Engine
+    _default_engine_cls = _Engine  # type: ignore[assignment]
 
     async def __init__(  # type: ignore[misc]  # Ray Serve awaits it
         self, llm_config: LLMConfig, settings: dict[str, Any]

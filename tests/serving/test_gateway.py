@@ -506,7 +506,7 @@ def test_a_client_that_leaves_a_stream_frees_its_slot_and_the_engine(engine, tok
 
 def test_metrics_tell_routes_statuses_and_tokens(engine, tokenizers):
     async def run():
-        gateway, app = scripted_gateway(engine, tokenizer=tokenizers[0])
+        _, app = scripted_gateway(engine, tokenizer=tokenizers[0])
         async with client_of(app) as client:
             await client.post("/v1/completions", json={"prompt": "a", "max_tokens": 4})
             await client.post("/v1/completions", json={"prompt": "a", "max_tokens": 4, "stream": True})
