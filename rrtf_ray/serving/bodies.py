@@ -16,9 +16,10 @@ from rrtf_ray.serving.refusals import Refusal, invalid
 
 _INT64 = 2**63 - 1
 _MOST_PROMPTS = 64
+MOST_STOPS = 32
 
 StopString = Annotated[str, Field(min_length=1, max_length=256)]
-Stop = StopString | Annotated[tuple[StopString, ...], Field(max_length=32)] | None
+Stop = StopString | Annotated[tuple[StopString, ...], Field(max_length=MOST_STOPS)] | None
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 Tokens = tuple[TokenId, ...]
 

@@ -19,6 +19,7 @@ from rrtf_ray.artifacts import local_copy
 from rrtf_ray.config import ModelConfig
 from rrtf_ray.config_file import validate
 from rrtf_ray.errors import StageError
+from rrtf_ray.serving.bodies import MOST_STOPS
 from rrtf_ray.serving.keys import ENVIRONMENT as KEYS_VARIABLE
 from rrtf_ray.serving.keys import load_keys
 from rrtf_ray.serving.settings import EngineSettings, GatewaySettings, ServeSettings
@@ -65,6 +66,7 @@ def engine_app(settings: EngineSettings) -> Any:
                 "OMP_NUM_THREADS": threads,
                 "VLLM_LOGGING_LEVEL": "WARNING",
                 "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+                "VLLM_MAX_STOP_STRINGS": str(MOST_STOPS),  # of its own it takes 4, and editors send 9
             }
         },
         deployment_config=scaling
