@@ -40,7 +40,7 @@ from typing import Any, NamedTuple
 from benchmarks.measure import arguments, in_turn, spread
 from benchmarks.serving_load import Closed, Found, Loader, Open
 from benchmarks.serving_sides import NAME, NotThere, Options, Server
-from benchmarks.training_data import _make_model, _make_tokenizer
+from benchmarks.training_data import make_model, make_tokenizer
 
 PEAK_CLIENTS = 32
 _WARM_UP_ROUNDS = 2
@@ -258,9 +258,9 @@ def _text(server: Server, max_tokens: int) -> str:
 def make_model(folder: Path) -> str:
     """A folder that can be served: model, tokenizer, generation config. Made where it is not there yet."""
     if not (folder / "tokenizer.json").exists():
-        _make_tokenizer(folder)
+        make_tokenizer(folder)
     if not (folder / "model.safetensors").exists():
-        _make_model(folder, seed=0)
+        make_model(folder, seed=0)
     return str(folder)
 
 

@@ -54,15 +54,15 @@ def prepare(folder: Path, problems: str, samples: str, seed: int = 0) -> None:
     """Make `folder/tokenizer`, `folder/model` and `folder/groups.jsonl` where they are not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "tokenizer/tokenizer.json").exists():
-        _make_tokenizer(folder / "tokenizer")
+        make_tokenizer(folder / "tokenizer")
     if not (folder / "model/config.json").exists():
-        _make_model(folder / "model", seed)
+        make_model(folder / "model", seed)
     if not (folder / "groups.jsonl").exists():
         lines = [json.dumps(group) for group in _groups(problems, samples, seed)]
         (folder / "groups.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
 
-def _make_tokenizer(folder: Path) -> None:
+def make_tokenizer(folder: Path) -> None:
     """Byte-level BPE as StarCoder's, trained on the standard library."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -89,7 +89,7 @@ def _sources() -> Iterator[str]:
             yield path.read_text(encoding="utf-8", errors="replace")
 
 
-def _make_model(folder: Path, seed: int) -> None:
+def make_model(folder: Path, seed: int) -> None:
     import torch
     from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM
 
