@@ -255,7 +255,7 @@ def _text(server: Server, max_tokens: int) -> str:
         return str(json.load(answer)["choices"][0]["text"])
 
 
-def make_model(folder: Path) -> str:
+def servable_model(folder: Path) -> str:
     """A folder that can be served: model, tokenizer, generation config. Made where it is not there yet."""
     if not (folder / "tokenizer.json").exists():
         make_tokenizer(folder)
@@ -296,7 +296,7 @@ def main() -> None:
     sides = _wanted_sides(only)
     with ExitStack() as stack:
         folder = Path(args.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="rrtf-bench-")))
-        model = args.model or make_model(folder / "served")
+        model = args.model or servable_model(folder / "served")
         options = Options(model, args.max_model_len, threads=args.threads)
         load = stack.enter_context(Loader(args.problems))
         bench = Bench(load, args.pairs, args.seconds, args.max_tokens, only)
