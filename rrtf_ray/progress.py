@@ -85,7 +85,6 @@ def only_our_lines(log_path: str) -> Iterator[None]:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    before = console.file
     console.file = os.fdopen(kept_out, "w", encoding="utf-8", errors="replace", buffering=1)
     try:
         yield
@@ -93,7 +92,8 @@ def only_our_lines(log_path: str) -> Iterator[None]:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
-        ours, console.file = console.file, before
+        # None: what standard output is then, which may be another than before.
+        ours, console.file = console.file, None  # type: ignore[assignment]
         ours.flush()
         os.dup2(kept_out, 1)
         os.dup2(kept_err, 2)
