@@ -30,6 +30,7 @@ SMALL = [
     "train.batch_groups=8",
     "train.tokens_per_pass=1024",
     "train.checkpoint_every_steps=3",
+    "serve=false",  # tests/serving/test_service.py serves
 ]
 
 
@@ -94,7 +95,7 @@ def test_the_summary_and_the_metrics(finished):
     assert summary["num_candidates"] == sum(summary["outcomes"].values()) == 2 * 48 * 5
     assert summary["num_rankings"] + sum(summary["not_ranked"].values()) == 2 * 48
     assert [r["num_candidates"] for r in summary["per_round"]] == [48 * 5, 48 * 5]
-    assert {"student", "evaluate base", "sample+execute 1", "train 2", "serve"} <= summary["seconds"].keys()
+    assert {"student", "evaluate base", "sample+execute 1", "train 2"} <= summary["seconds"].keys()
     metrics = [json.loads(line) for line in Path(run.at("metrics.jsonl")).read_text().splitlines()]
     assert [(m["round"], m["step"]) for m in metrics] == [(r, s) for r in (1, 2) for s in range(1, 13)]
     losses = [m["loss"] for m in metrics if m["round"] == 1]
@@ -121,7 +122,7 @@ def test_the_checkpoint_loads_and_continues_a_prompt(finished, student):
     tokenizer = AutoTokenizer.from_pretrained(run.checkpoint(2))
     before = AutoModelForCausalLM.from_pretrained(student)
     assert not torch.equal(model.transformer.wte.weight, before.transformer.wte.weight)
-    # vLLM, which served it in the run, and Transformers agree on the greedy completion of a held-out problem.
+    # vLLM and Transformers agree on the greedy completion of a held-out problem.
     group = next(iter(run.evaluated_groups("round-02").read()))
     inputs = tokenizer(group.problem.prompt, return_tensors="pt")
     tokens = model.generate(**inputs, max_new_tokens=96, do_sample=False)[0, inputs["input_ids"].shape[1] :]
@@ -132,7 +133,7 @@ def test_a_killed_driver_continues_with_the_same_rankings(finished, rrtf, cluste
     """Killed while it samples; tests/stages/test_train_restarts.py kills it while it trains."""
     whole, _, _ = finished
     when = "round-01/groups/part-*.parquet"
-    arguments = ["run", *SMALL, f"model.student={student}", f"run_dir={tmp_path}/run", "until=train", "serve=false"]
+    arguments = ["run", *SMALL, f"model.student={student}", f"run_dir={tmp_path}/run", "until=train"]
     driver = rrtf(*arguments, address=cluster.address, start=True)
     deadline = time.monotonic() + 400
     while not list((tmp_path / "run").glob(when)):
