@@ -104,16 +104,27 @@ class Gateway:
         if middle_wanted := wanted(body, self.bounds):
             form = OpenAIForm(_new_id("cmpl"), name, include_usage)
             return await self._middle(model, name, key, middle_wanted, form, bool(body.stream))
-        build = lambda engine: plain(body, name, engine, self.bounds)  # noqa: E731
-        return await self._passed_on(model, key, "completions", build, bool(body.stream), include_usage)
+        return await self._passed_on(
+            model,
+            key,
+            "completions",
+            lambda engine: plain(body, name, engine, self.bounds),
+            bool(body.stream),
+            include_usage,
+        )
 
     async def chat(self, request: Request) -> Response:
         body, key = await self._open(request, ChatBody)
         model, name = self._find(request, body.model)
         options = body.stream_options
-        build = lambda engine: chat(body, name, engine, self.bounds)  # noqa: E731
-        include_usage = bool(options and options.include_usage)
-        return await self._passed_on(model, key, "chat", build, bool(body.stream), include_usage)
+        return await self._passed_on(
+            model,
+            key,
+            "chat",
+            lambda engine: chat(body, name, engine, self.bounds),
+            bool(body.stream),
+            bool(options and options.include_usage),
+        )
 
     async def fim(self, request: Request) -> Response:
         body, key = await self._open(request, FimBody)

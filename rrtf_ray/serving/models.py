@@ -38,7 +38,6 @@ class Engine:
 
     number: int
     ask: Ask
-    checkpoint: str
     adapters: tuple[str, ...]
     context: int
     vocab_size: int
@@ -56,7 +55,6 @@ def engine_from(description: dict[str, Any], number: int, ask: Ask) -> Engine:
     return Engine(
         number=number,
         ask=ask,
-        checkpoint=description["checkpoint"],
         adapters=tuple(description["adapters"]),
         context=description["max_model_len"],
         vocab_size=description["vocab_size"],
@@ -94,9 +92,6 @@ class Models:
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self._models.values())
-
-    def __len__(self) -> int:
-        return len(self._models)
 
     def __contains__(self, name: object) -> bool:
         """Whether this is the name of a model or of an adapter."""

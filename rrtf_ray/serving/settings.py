@@ -63,7 +63,8 @@ class GatewaySettings(Section):
     queue_timeout_s: float = Field(30.0, gt=0)
     """A request that has waited so long gets 429."""
     answer_timeout_s: float = Field(120.0, gt=0)
-    """An engine that has not begun to answer by then, because it is being replaced, gives 503."""
+    """An engine that sends nothing for so long gives 503. It bounds the wait for one that is being replaced, and for
+    an answer that is not streamed: raise it where completions take minutes."""
     max_body_bytes: int = Field(4 * 2**20, ge=1024)
     max_tokens: int = Field(1024, ge=1)
     """Most tokens of one completion; more is refused."""

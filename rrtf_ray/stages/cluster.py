@@ -37,14 +37,15 @@ ENVIRONMENT = {
 @contextlib.contextmanager
 def connected(config: Config) -> Iterator[None]:
     """A block with a cluster for a run, whose logs are kept in `run_dir/logs/ray` if it was started here."""
-    with joined(config.cluster) as session:
-        _quieten_data()
-        try:
+    session = None
+    try:
+        with joined(config.cluster) as session:
+            _quieten_data()
             _check_shared(config.run_dir)
             yield
-        finally:
-            if session and is_local(config.run_dir):
-                _keep_logs(session, Path(resolve(join(config.run_dir, "logs", "ray"))[1]))
+    finally:  # when all has ended that writes logs
+        if session and is_local(config.run_dir):
+            _keep_logs(session, Path(resolve(join(config.run_dir, "logs", "ray"))[1]))
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ Serve replaces it and the gateway asks again.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -18,9 +19,11 @@ from ray.llm._internal.serve.core.configs.openai_api_models import ChatCompletio
 from ray.llm._internal.serve.engines.vllm.vllm_engine import VLLMEngine
 from ray.serve.llm import LLMConfig, LLMServer
 
-from rrtf_ray.errors import first_line
+from rrtf_ray.errors import StageError, first_line
 from rrtf_ray.serving.gathering import gathered
 from rrtf_ray.stages.engine_watch import ACTOR_PID
+
+log = logging.getLogger("ray.serve")
 
 STREAM_INTERVAL_S = 0.02
 MAX_STREAM_INTERVAL_S = 0.25
@@ -62,8 +65,9 @@ class EngineServer(LLMServer):
             )
         # The first request that samples compiles for seconds on a CPU. It shall not be a client's.
         body = {"model": self._settings["name"], "prompt": [0], "max_tokens": 2, "temperature": 1, "top_p": 0.9}
-        async for _ in self.answer("completions", body | {"top_k": 8}):
-            pass
+        async for answer in self.answer("completions", body | {"top_k": 8}):
+            if isinstance(answer, dict):
+                raise StageError(f"{self._settings['model']} does not complete a prompt of one token: {answer}")
 
     @property
     def _client(self) -> Any:
@@ -79,7 +83,6 @@ class EngineServer(LLMServer):
         client = self._client
         tokenizer = await _maybe_awaited(client.get_tokenizer())
         return {
-            "checkpoint": str(client.model_config.model),
             "adapters": list(self._settings["adapters"]),
             "max_model_len": client.model_config.max_model_len,
             "vocab_size": client.model_config.get_vocab_size(),
@@ -117,16 +120,21 @@ class EngineServer(LLMServer):
                         if any('"error"' in item[:20] for item in items if isinstance(item, str)):
                             self._end_if_dead()
                         errors = [item for item in items if not isinstance(item, str)]
-                        yield errors[0].model_dump() if errors else items
+                        yield self._refused(errors[0]) if errors else items
             else:
                 async for item in stream:
-                    yield item.model_dump() if hasattr(item, "error") else item.model_dump_json()
+                    yield self._refused(item) if hasattr(item, "error") else item.model_dump_json()
         except Exception as error:
+            log.warning("a request failed", exc_info=True)
             self._end_if_dead()
             yield {"error": {"message": first_line(error), "code": 500}}
         finally:
             self._ongoing -= 1
             await stream.aclose()
+
+    def _refused(self, error: Any) -> dict[str, Any]:
+        self._end_if_dead()
+        return error.model_dump()
 
     def _interval_s(self) -> float:
         return min(MAX_STREAM_INTERVAL_S, STREAM_INTERVAL_S * self._ongoing)

@@ -57,6 +57,8 @@ class GatewayServer:
 
     def __init__(self, settings: dict[str, Any], keys: Keys) -> None:
         self._gateway = Gateway(GatewaySettings(**settings), keys)
+        # What an earlier look found must not undo what a later one did.
+        self._looking = asyncio.Lock()
 
     async def __serve_build_asgi_app__(self) -> FastAPI:
         return make_app(self._gateway, self._lifespan)
@@ -69,7 +71,8 @@ class GatewayServer:
 
     async def promote(self, model: str, number: int) -> bool:
         """Let this engine answer from now on. False where it is not there."""
-        await self._look()
+        async with self._looking:
+            await self._look()
         found = self._gateway.models.get(model)
         if found is None or number not in found.engines:
             return False
@@ -84,11 +87,12 @@ class GatewayServer:
     async def _watch(self) -> None:
         while True:
             try:
-                await self._look()
+                async with self._looking:
+                    await self._look()
             except Exception:  # the controller may be restarting; what is known stays
                 log.warning("could not look for engines", exc_info=True)
-            calm = all(model.engine for model in self._gateway.models) and self._gateway.models
-            await asyncio.sleep(CALM_POLL_S if calm else POLL_S)
+            engines = [model.engine for model in self._gateway.models]
+            await asyncio.sleep(CALM_POLL_S if engines and all(engines) else POLL_S)
 
     async def _look(self) -> None:
         """Bring what is known of engines, and how many requests they take, to what Ray Serve says."""
@@ -105,15 +109,24 @@ class GatewayServer:
             models.remove(name, number)
         for name, number in replicas.keys() - known:
             if replicas[name, number]:
-                handle = serve.get_app_handle(engine_name(name, number))
-                async with asyncio.timeout(DESCRIBE_TIMEOUT_S):
-                    description = await handle.describe.remote()
-                models.add(name, engine_from(description, number, _Asking(handle)))
-                log.info("%s answers for model %s", engine_name(name, number), name)
+                await self._add(name, number)
         for model in models:
             if engine := model.engine:
                 # An engine that is being replaced keeps one slot open: who holds it waits for the new replica.
                 model.admission.resize(max(1, replicas.get((model.name, engine.number), 0)) * engine.capacity)
+
+    async def _add(self, name: str, number: int) -> None:
+        """Ask a new engine what it is. One that does not say is left for the next look, and hinders no other."""
+        application = engine_name(name, number)
+        try:
+            handle = serve.get_app_handle(application)
+            async with asyncio.timeout(DESCRIBE_TIMEOUT_S):
+                description = await handle.describe.remote()
+            self._gateway.models.add(name, engine_from(description, number, _Asking(handle)))
+        except Exception:
+            log.warning("%s does not say what it is", application, exc_info=True)
+        else:
+            log.info("%s answers for model %s", application, name)
 
 
 class _Asking:

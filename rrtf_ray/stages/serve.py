@@ -15,10 +15,10 @@ from typing import Any
 
 import httpx
 
-from rrtf_ray.artifacts import local_copy
+from rrtf_ray.artifacts import exists, join, local_copy, read_json
 from rrtf_ray.config import ModelConfig
 from rrtf_ray.config_file import validate
-from rrtf_ray.errors import StageError
+from rrtf_ray.errors import InputError, StageError
 from rrtf_ray.serving.bodies import MOST_STOPS
 from rrtf_ray.serving.keys import ENVIRONMENT as KEYS_VARIABLE
 from rrtf_ray.serving.keys import load_keys
@@ -28,6 +28,7 @@ from rrtf_ray.stages.preflight import check_model
 from rrtf_ray.stages.samplers import engine_arguments
 
 START_LIMIT_S = 300.0
+_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 _LOGGING = {"enable_access_log": False}
 """Requests are counted by the gateway's metrics; a line for each costs as much as a small model's token."""
 
@@ -39,6 +40,8 @@ def engine_app(settings: EngineSettings) -> Any:
     from rrtf_ray.stages.engine_server import EngineServer
 
     check_model(settings.model, settings.max_model_len, "max_model_len")
+    adapters = {name: _place(folder) for name, folder in settings.adapters.items()}
+    resolved = settings.model_copy(update={"adapters": adapters})
     bundle = {"CPU": settings.cpus} | ({"GPU": settings.gpus} if settings.gpus else {})
     threads = str(max(1, int(settings.cpus)))
     scaling: dict[str, Any] = {"num_replicas": settings.min_replicas}
@@ -53,13 +56,12 @@ def engine_app(settings: EngineSettings) -> Any:
                 "look_back_period_s": 5.0,
             }
         }
-    lora = {"enable_lora": True, "max_loras": len(settings.adapters)} if settings.adapters else {}
     config = LLMConfig(
         model_loading_config={
             "model_id": settings.name,
-            "model_source": local_copy(settings.model) if "://" in settings.model else settings.model,
+            "model_source": _place(settings.model),
         },
-        engine_kwargs=lora | engine_arguments(settings),
+        engine_kwargs=_lora_arguments(adapters) | engine_arguments(settings),
         placement_group_config={"bundles": [bundle]},
         runtime_env={
             "env_vars": {
@@ -79,7 +81,33 @@ def engine_app(settings: EngineSettings) -> Any:
         },
         log_engine_metrics=False,
     )
-    return build_llm_deployment(config, deployment_cls=EngineServer, bind_kwargs={"settings": settings.model_dump()})
+    return build_llm_deployment(config, deployment_cls=EngineServer, bind_kwargs={"settings": resolved.model_dump()})
+
+
+def _lora_arguments(adapters: dict[str, str]) -> dict[str, Any]:
+    """What vLLM must know before it loads these adapters. Raises InputError for a folder that holds none."""
+    ranks = []
+    for name, folder in adapters.items():
+        place = join(folder, "adapter_config.json")
+        if not exists(place):
+            raise InputError(
+                f"adapter {name!r}: {place} does not exist; give the folder that peft's save_pretrained wrote"
+            )
+        ranks.append(read_json(place)["r"])
+    if not ranks:
+        return {}
+    # vLLM takes the ranks of this list alone.
+    rank = next((allowed for allowed in _LORA_RANKS if allowed >= max(ranks)), None)
+    if rank is None:
+        raise InputError(f"an adapter has rank {max(ranks)}, and vLLM takes at most {_LORA_RANKS[-1]}")
+    return {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": rank}
+
+
+def _place(model: str) -> str:
+    """Where a replica finds the model: its working folder may be another than that of who deploys it."""
+    if "://" in model:
+        return local_copy(model)
+    return os.path.abspath(model) if os.path.isdir(model) else model
 
 
 def gateway_app(settings: GatewaySettings) -> Any:

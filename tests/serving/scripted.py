@@ -125,7 +125,6 @@ def scripted_gateway(
 
 def add_engine(gateway, engine, *, tokenizer=None, name="rrtf", number=1, chat=False, adapters=()) -> None:
     description = {
-        "checkpoint": "scripted",
         "adapters": list(adapters),
         "max_model_len": CONTEXT,
         "vocab_size": 400,

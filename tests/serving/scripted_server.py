@@ -18,7 +18,6 @@ class ScriptedServer:
 
     async def describe(self):
         return {
-            "checkpoint": self._word,
             "adapters": [],
             "max_model_len": 128,
             "vocab_size": 400,
