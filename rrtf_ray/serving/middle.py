@@ -1,4 +1,4 @@
-"""Where a middle ends: at a stop string, or where the model goes on to write the code that stands after the cursor.
+"""Where a middle ends by itself: where the model goes on to write the code that stands after the cursor.
 
 Input: generated text in chunks of any size, and the suffix. Output: the text that may be shown, as early as it is
 certain. The result does not depend on the chunks.
@@ -45,42 +45,27 @@ class _Run:
 
 
 class Middle:
-    """A middle as it is generated. `finished`: it has ended by itself, and `reason` is then "stop"."""
+    """A middle as it is generated. `finished`: it has ended by itself."""
 
-    def __init__(self, suffix: str, stop: tuple[str, ...] = ()) -> None:
+    def __init__(self, suffix: str) -> None:
         self.finished = False
-        self._stop = _StopStrings(stop)
         self._lines = tuple(islice(_code_lines(suffix), _ENOUGH_LINES))
         rest = suffix.partition("\n")[0].rstrip()
         self._rest = rest if len(rest) <= _LONGEST_REST else ""
         self._behind_line_end = not rest
-        self._text = ""  # all of the middle that is before a stop string
+        self._text = ""
         self._sent = 0
         self._line_start = 0
         self._code_end = 0  # of the last complete line with code: blank lines may follow it
         self._runs: list[_Run] = []
 
-    @property
-    def reason(self) -> str | None:
-        return "stop" if self.finished else None
-
     def feed(self, text: str) -> str:
         """Takes more generated text; returns what can be shown now."""
-        if self.finished:
-            return ""
-        safe = self._stop.feed(text)
-        shown = self._take(safe)
-        if self._stop.found and not self.finished:
-            shown += self._last_line()
-            self.finished = True
-        return shown
+        return "" if self.finished else self._take(text)
 
     def end(self) -> str:
         """Takes note, once, that nothing more is generated; returns what was held back."""
-        if self.finished:
-            return ""
-        shown = self._take(self._stop.end())
-        return shown if self.finished else shown + self._last_line()
+        return "" if self.finished else self._last_line()
 
     def _take(self, text: str) -> str:
         self._text += text
@@ -164,40 +149,11 @@ class Middle:
         return max(self._sent, min([held, *starts]))
 
 
-def trim(middle: str, suffix: str, stop: tuple[str, ...] = ()) -> tuple[str, bool]:
+def trim(middle: str, suffix: str) -> tuple[str, bool]:
     """What is left of a whole middle, and whether it ended by itself."""
-    filter_ = Middle(suffix, stop)
+    filter_ = Middle(suffix)
     shown = filter_.feed(middle) + filter_.end()
     return shown, filter_.finished
-
-
-class _StopStrings:
-    """The text before the stop string that is complete first, the longest of several that are complete at once."""
-
-    def __init__(self, stop: tuple[str, ...]) -> None:
-        self.found = False
-        self._stop = tuple(filter(None, stop))
-        self._longest = max(map(len, self._stop), default=0)
-        self._held = ""
-
-    def feed(self, text: str) -> str:
-        self._held += text
-        hits = [(at + len(s), at) for s in self._stop if (at := self._held.find(s)) >= 0]
-        self.found = bool(hits)
-        if self.found:
-            return self._held[: min(hits)[1]]
-        size = len(self._held)
-        begins = (
-            at
-            for at in range(max(0, size - self._longest + 1), size)
-            if any(s.startswith(self._held[at:]) for s in self._stop)
-        )
-        safe = next(begins, size)
-        shown, self._held = self._held[:safe], self._held[safe:]
-        return shown
-
-    def end(self) -> str:
-        return self._held
 
 
 def _code_lines(suffix: str) -> Iterator[str]:
