@@ -1,6 +1,8 @@
 """The command line as a user meets it: exit codes and the first thing that is printed."""
 
+import hashlib
 import json
+import socket
 
 import pytest
 
@@ -47,7 +49,20 @@ def problems(rrtf, tmp_path):
 def test_help_names_every_command(rrtf):
     done = rrtf("--help")
     assert done.returncode == 0
-    for command in ("run", "sample", "execute", "rank", "train", "evaluate", "plan", "problems", "doctor"):
+    for command in (
+        "run",
+        "sample",
+        "execute",
+        "rank",
+        "train",
+        "evaluate",
+        "plan",
+        "problems",
+        "doctor",
+        "serve",
+        "rollout",
+        "key",
+    ):
         assert command in done.stdout
 
 
@@ -112,3 +127,33 @@ def test_doctor_reports_and_ends(rrtf):
     assert "ray" in done.stdout
     assert "sandbox:" in done.stdout
     assert "/dev/shm" in done.stdout
+
+
+def test_what_cannot_be_served_is_told_before_ray_starts(rrtf, tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (model / name).write_text("{}")
+    keys = tmp_path / "keys.txt"
+    keys.write_text("alice a-plain-key\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        busy = taken.getsockname()[1]
+        for arguments, says in (
+            (["--model", tmp_path / "nowhere"], "does not exist"),
+            (["--model", model, "--port", busy], f"--port {busy} cannot be listened on: [Errno 98]"),
+            (["--model", model, "--port", "99999"], "--port 99999 cannot be listened on"),
+            (["--model", model, "--keys", keys], "keys.txt:1: the second field is not sha256"),
+            (["--model", model, "gateway.max_queue=1"], "did you mean 'max_queued'?"),
+            (["--model", model, "engine.name=a/b"], "engine.name='a/b'"),
+        ):
+            done = rrtf("serve", *arguments)
+            assert done.returncode == 2, done.stderr
+            assert says in done.stderr
+            assert "serve: starting" not in done.stdout
+
+
+def test_a_key_is_told_once_and_only_its_hash_is_kept(rrtf):
+    done = rrtf("key", "alice", "--rate", "60")
+    key, line = done.stderr.strip(), done.stdout.strip()
+    assert line == f"alice sha256:{hashlib.sha256(key.encode()).hexdigest()} rate=60"
+    assert rrtf("key", "no name").returncode == 2
