@@ -38,12 +38,15 @@ def chromium_page():
 
 def fill_key(page, url, key):
     """Open the page and give it a key; ends when the models are listed. Returns what its console says from then on."""
+    from playwright.sync_api import expect
+
     said = []
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(url)
     page.get_by_label("Key").fill(key)
     page.get_by_label("Key").press("Tab")
-    page.wait_for_function("document.getElementById('model').options.length > 0")
+    # Not wait_for_function: it evaluates a string, which the page's content security policy forbids.
+    expect(page.locator("#model option")).not_to_have_count(0)
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     return said
 
