@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import logging
 import math
 import os
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
         _stage_parser(stage)
         stage.add_argument("--round", type=int, default=1, metavar="N", help="which round of the run (default 1)")
     _plan_parser(commands.add_parser("plan", help="the memory and the steps that training takes; starts nothing"))
+    _quantize_parser(commands.add_parser("quantize", help="make an int8 checkpoint for serving, and compare the two"))
     problems = commands.add_parser("problems", help="import or check problem sets")
     _problems_parser(problems)
     _verify_parser(commands.add_parser("verify", help="run samples that you have against problems; pass@k"))
@@ -67,6 +69,22 @@ def _plan_parser(planned: argparse.ArgumentParser) -> None:
         "--gpu-memory-gib", type=_gib, default=80.0, metavar="GIB", help="memory of one GPU (default 80)"
     )
     planned.add_argument("--json", action="store_true", help="print one JSON object, with bytes")
+
+
+def _quantize_parser(quantize: argparse.ArgumentParser) -> None:
+    quantize.description = (
+        "Write a checkpoint with int8 weights (compressed-tensors W8A8, which vLLM serves on CPUs and GPUs), and "
+        "compare it with the original: size, milliseconds a token, and pass@1 if asked."
+    )
+    quantize.add_argument("--model", required=True, help="a folder or URI of a checkpoint")
+    quantize.add_argument("--output", required=True, help="the folder or URI to write")
+    quantize.add_argument(
+        "--evaluate",
+        action="store_true",
+        help="pass@1 of both too, on the held-out problems of the configuration and in its run_dir",
+    )
+    quantize.add_argument("--json", action="store_true", help="print one JSON object, with bytes")
+    _stage_parser(quantize)
 
 
 def _problems_parser(problems: argparse.ArgumentParser) -> None:
@@ -166,6 +184,8 @@ def _dispatch(args: argparse.Namespace) -> int:
 
         plan(config, args.gpu_memory_gib, args.json)
         return 0
+    if args.command == "quantize":
+        return _quantize(config, args)
     if args.command != "run" and args.round < (0 if args.command == "evaluate" else 1):
         raise InputError(f"--round {args.round} is not a round; rounds count from 1 (evaluate: 0 is the base model)")
     with _logging(config):
@@ -175,6 +195,18 @@ def _dispatch(args: argparse.Namespace) -> int:
             run_all(config)
         else:
             run_stage(args.command, config, args.round)
+    return 0
+
+
+def _quantize(config: Config, args: argparse.Namespace) -> int:
+    with _logging(config, to_stderr=args.json):
+        from rrtf_ray.stages.quantize import quantize
+
+        report = quantize(config, args.model, args.output, evaluated=args.evaluate)
+    if args.json:
+        print(json.dumps(report.as_dict(), indent=2))
+    else:
+        report.show()
     return 0
 
 
@@ -228,7 +260,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _logging(config: Config) -> Iterator[None]:
+def _logging(config: Config, *, to_stderr: bool = False) -> Iterator[None]:
     """What libraries have to say goes to run_dir/logs/driver.log; the terminal is for our own lines."""
     from rrtf_ray.artifacts import is_local, join, make_dir, resolve, write_bytes
     from rrtf_ray.progress import only_our_lines
@@ -243,7 +275,7 @@ def _logging(config: Config) -> Iterator[None]:
         local = is_local(config.run_dir)
         make_dir(logs)
         try:
-            with only_our_lines(resolve(join(logs, "driver.log"))[1] if local else kept.name):
+            with only_our_lines(resolve(join(logs, "driver.log"))[1] if local else kept.name, to_stderr=to_stderr):
                 yield
         finally:
             root.removeHandler(handler)

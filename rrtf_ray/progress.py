@@ -75,9 +75,10 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def only_our_lines(log_path: str) -> Iterator[None]:
+def only_our_lines(log_path: str, *, to_stderr: bool = False) -> Iterator[None]:
     """For the time of the block, the process's standard output and error are appended to `log_path`; what is
-    said through this module still reaches the person."""
+    said through this module still reaches the person, on standard output, or on standard error where the former is
+    kept for a result that a program reads."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept_out, kept_err = os.dup(1), os.dup(2)
@@ -85,7 +86,9 @@ def only_our_lines(log_path: str) -> Iterator[None]:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    console.file = os.fdopen(kept_out, "w", encoding="utf-8", errors="replace", buffering=1)
+    console.file = os.fdopen(
+        os.dup(kept_err if to_stderr else kept_out), "w", encoding="utf-8", errors="replace", buffering=1
+    )
     try:
         yield
     finally:
@@ -93,9 +96,10 @@ def only_our_lines(log_path: str) -> Iterator[None]:
             with suppress(OSError, ValueError):
                 stream.flush()
         # None: what standard output is then, which may be another than before.
-        ours, console.file = console.file, None  # type: ignore[assignment]
-        ours.flush()
+        shown, console.file = console.file, None  # type: ignore[assignment]
+        shown.flush()
         os.dup2(kept_out, 1)
         os.dup2(kept_err, 2)
-        ours.close()
+        shown.close()
+        os.close(kept_out)
         os.close(kept_err)

@@ -70,6 +70,8 @@ def check_training(config: Config, run: RunDir, model: str) -> None:
     is too short, a tokenizer that cannot end a response, and packages that a setting needs and nobody installed."""
     train = config.train
     check_model(model, train.max_length, "train.max_length")
+    if not is_hub_id(model) and "quantization_config" in read_json(join(model, "config.json")):
+        raise InputError(f"model {model!r} is quantized and cannot be trained; give the checkpoint it was made from")
     check_tracking(train.tracking, run.tracking())
     if train.lora and find_spec("peft") is None:
         raise ConfigError("train.lora needs the package peft; pip install 'rrtf-ray[lora]'")

@@ -47,10 +47,7 @@ class VLLMSampler:
         self._engine = self._start()
 
     def _start(self) -> AsyncLLM:
-        os.environ[ACTOR_PID] = str(os.getpid())
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-        # Bound to cores, every engine of a machine would take the same ones.
-        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+        set_engine_environment()
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -116,6 +113,14 @@ class VLLMSampler:
                 ) from error
             dead.shutdown()
             self._engine = self._start()
+
+
+def set_engine_environment() -> None:
+    """For engines that this process starts: they end with it, and say warnings only. Before vLLM is imported."""
+    os.environ[ACTOR_PID] = str(os.getpid())
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    # Bound to cores, every engine of a machine would take the same ones.
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
 
 def engine_arguments(config: EngineArguments) -> dict[str, Any]:
