@@ -61,6 +61,7 @@ def test_help_names_every_command(rrtf):
         "doctor",
         "serve",
         "rollout",
+        "quantize",
         "key",
     ):
         assert command in done.stdout

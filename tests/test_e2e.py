@@ -129,6 +129,24 @@ def test_the_checkpoint_loads_and_continues_a_prompt(finished, student):
     assert tokenizer.decode(tokens, skip_special_tokens=True) == group.candidates[0].response
 
 
+def test_an_int8_checkpoint_is_compared_with_the_tuned_model(finished, rrtf, cluster, student, tmp_path):
+    run, _, _ = finished
+    settings = [*SMALL, f"model.student={student}", "rounds=2", f"run_dir={run.uri}"]
+    places = ["--model", run.checkpoint(2), "--output", tmp_path / "int8"]
+    done = rrtf("quantize", *places, "--evaluate", "--json", *settings, address=cluster.address)
+    assert done.returncode == 0, done.stderr
+    assert "evaluate round-02: complete already" in done.stderr
+    found = json.loads(done.stdout)
+    assert found["int8_bytes"] < 0.4 * found["original_bytes"]
+    assert found["quantized_layers"] == 16
+    assert [s["requests"] for s in found["speeds"]] == [1, 8]
+    assert all(0 < s["ratio_min"] <= s["ratio"] <= s["ratio_max"] for s in found["speeds"])
+    assert found["pass_at_1"]["problems"] == 24
+    # The same programs but for a token here and there: int8 is not another model.
+    assert found["pass_at_1"]["same_text"] >= 16
+    assert {p.name for p in (tmp_path / "int8").iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json"}
+
+
 def test_a_killed_driver_continues_with_the_same_rankings(finished, rrtf, cluster, student, tmp_path):
     """Killed while it samples; tests/stages/test_train_restarts.py kills it while it trains."""
     whole, _, _ = finished
