@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rrtf_ray.serving.bodies import ChatBody, CompletionBody, FimBody, InfillBody, Sampling
-from rrtf_ray.serving.fim import fill_in_the_middle, parse_templated
+from rrtf_ray.serving.fim import fill_in_the_middle
 from rrtf_ray.serving.models import Engine
 from rrtf_ray.serving.refusals import invalid
+from rrtf_ray.serving.templated import parse_templated
 
 DEFAULT_MAX_TOKENS = 16
 """OpenAI's, for completions that ask for no number."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from tokenizers import Tokenizer
 
-from rrtf_ray.serving.fim import Markers, find_markers
+from rrtf_ray.serving.families import Markers, find_markers
 from rrtf_ray.serving.limits import Admission
 from rrtf_ray.serving.refusals import Refusal, invalid
 
@@ -107,6 +107,10 @@ class Models:
     def remove(self, name: str, number: int) -> None:
         model = self._models[name]
         del model.engines[number]
+
+    def forget(self, name: str) -> None:
+        """A model that nobody wants to run any more."""
+        del self._models[name]
 
     def find(self, name: str | None) -> tuple[Model, str]:
         """The model for a request, and the name to give the engine (an adapter's, or the model's own).

@@ -107,6 +107,9 @@ class GatewayServer:
         known = {(model.name, number) for model in models for number in model.engines}
         for name, number in known - replicas.keys():
             models.remove(name, number)
+        deployed = {place[0] for place in map(engine_of, status.applications) if place}
+        for name in [model.name for model in models if model.name not in deployed]:
+            models.forget(name)
         for name, number in replicas.keys() - known:
             if replicas[name, number]:
                 await self._add(name, number)

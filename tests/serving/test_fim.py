@@ -10,8 +10,11 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from rrtf_ray.errors import InputError
-from rrtf_ray.serving import fim
-from rrtf_ray.serving.fim import FAMILIES, Order, encode_text, fill_in_the_middle, find_markers, parse_templated
+from rrtf_ray.serving import encoding, fim
+from rrtf_ray.serving.encoding import encode, encode_text
+from rrtf_ray.serving.families import FAMILIES, Order, find_markers
+from rrtf_ray.serving.fim import fill_in_the_middle
+from rrtf_ray.serving.templated import parse_templated
 
 CORPUS = [
     "def add(first, second):\n    return first + second\n\n\nprint(add(1, 2))\n",
@@ -388,7 +391,7 @@ def test_one_long_line_is_cut_inside():
 def test_a_cut_that_is_encoded_anew_is_never_longer_than_its_limit(kind, is_prefix):
     """Inside words the tokens of what is kept are others than before, and more."""
     tokenizer = tokenizer_of(kind)
-    code = fim._encode(tokenizer, "returnselfprintindexcontinue" * 3, frozenset(), joined=not is_prefix)
+    code = encode(tokenizer, "returnselfprintindexcontinue" * 3, frozenset(), joined=not is_prefix)
     for limit in range(len(code.ids) + 1):
         assert len(fim._cut(tokenizer, code, limit, frozenset(), is_prefix=is_prefix).ids) <= limit
 
@@ -406,14 +409,14 @@ def test_a_large_max_tokens_costs_the_code_at_most_half_of_the_context():
 def test_cost_follows_the_context_and_not_the_file(kind, text, monkeypatch):
     """Characters that the tokenizer gets to see: at most a few dozen for each token of the context."""
     tokenized = 0
-    encode = fim._encode_once
+    once = encoding._encode_once
 
     def counting(tokenizer, text, joined):
         nonlocal tokenized
         tokenized += len(text)
-        return encode(tokenizer, text, joined)
+        return once(tokenizer, text, joined)
 
-    monkeypatch.setattr(fim, "_encode_once", counting)
+    monkeypatch.setattr(encoding, "_encode_once", counting)
     fitted = filled(kind, text, text, context=500, max_tokens=100)
     assert 0 < tokenized <= 500 * 100
     assert fitted.dropped_prefix_tokens > 0

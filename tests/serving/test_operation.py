@@ -161,6 +161,19 @@ def test_a_rollout_of_an_unknown_model_names_those_there_are(url):
         rollout("new", "slow")
 
 
+def test_a_model_that_is_deleted_for_good_is_forgotten(url, tokenizer):
+    from ray import serve
+
+    def models():
+        return {card["id"] for card in httpx.get(f"{url}/v1/models").json()["data"]}
+
+    serve.run(scripted_app("other", tokenizer), name="engine-other-1", route_prefix=None)
+    until(lambda: models() == {"fast", "other"})
+    serve.delete("engine-other-1")
+    until(lambda: models() == {"fast"})
+    assert httpx.get(f"{url}/health").json()["models"] == {"fast": "ok"}
+
+
 def test_what_a_gateway_knew_survives_its_death(url):
     with httpx.Client(base_url=url, timeout=60) as client:
         kill("ServeReplica:gateway")
