@@ -13,6 +13,7 @@ import signal
 import threading
 
 ACTOR_PID = "RRTF_ENGINE_ACTOR_PID"
+NICE = "RRTF_ENGINE_NICE"
 PARENT = os.getppid()
 
 
@@ -36,5 +37,7 @@ def _end_with(actor: int) -> None:
     os._exit(1)
 
 
+if NICE in os.environ:  # this thread, and those that it will start
+    os.nice(int(os.environ[NICE]))
 if ACTOR_PID in os.environ and os.environ[ACTOR_PID] != str(os.getpid()):
     threading.Thread(target=_end_with, args=(int(os.environ[ACTOR_PID]),), daemon=True, name="watch-actor").start()

@@ -19,6 +19,7 @@ from typing import Any
 from fastapi import FastAPI
 from ray import serve
 from ray.exceptions import RayActorError, RayError
+from ray.serve.context import _get_global_client
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ReplicaState
@@ -34,8 +35,6 @@ log = logging.getLogger("ray.serve")
 
 GATEWAY = "gateway"
 POLL_S = 1.0
-CALM_POLL_S = 5.0
-"""Ray Serve's status takes some 60 ms of processor time, so it is asked seldom once there are engines."""
 DESCRIBE_TIMEOUT_S = 30.0
 _ENGINE = re.compile(rf"engine-({NAME})-(\d+)")
 
@@ -91,23 +90,22 @@ class GatewayServer:
                     await self._look()
             except Exception:  # the controller may be restarting; what is known stays
                 log.warning("could not look for engines", exc_info=True)
-            engines = [model.engine for model in self._gateway.models]
-            await asyncio.sleep(CALM_POLL_S if engines and all(engines) else POLL_S)
+            await asyncio.sleep(POLL_S)
 
     async def _look(self) -> None:
         """Bring what is known of engines, and how many requests they take, to what Ray Serve says."""
-        status = await asyncio.to_thread(serve.status)
+        applications = await asyncio.to_thread(_applications)
         replicas = {}
-        for application, told in status.applications.items():
+        for application, told in applications.items():
             place = engine_of(application)
-            if place and told.status in ("RUNNING", "UNHEALTHY", "DEPLOYING"):
-                running = [d.replica_states.get(ReplicaState.RUNNING, 0) for d in told.deployments.values()]
-                replicas[place] = sum(running)
+            if place and told["status"] in ("RUNNING", "UNHEALTHY", "DEPLOYING"):
+                states = [r["state"] for d in told["deployments"].values() for r in d["replicas"]]
+                replicas[place] = states.count(ReplicaState.RUNNING)
         models = self._gateway.models
         known = {(model.name, number) for model in models for number in model.engines}
         for name, number in known - replicas.keys():
             models.remove(name, number)
-        deployed = {place[0] for place in map(engine_of, status.applications) if place}
+        deployed = {place[0] for place in map(engine_of, applications) if place}
         for name in [model.name for model in models if model.name not in deployed]:
             models.forget(name)
         for name, number in replicas.keys() - known:
@@ -130,6 +128,18 @@ class GatewayServer:
             log.warning("%s does not say what it is", application, exc_info=True)
         else:
             log.info("%s answers for model %s", application, name)
+
+
+def _applications() -> dict[str, dict[str, Any]]:
+    """What Ray Serve's controller knows of each application, by name.
+
+    `serve.status()` asks the same and then takes tens of milliseconds to make objects of it, in which this process
+    answers nobody: one request in a hundred would wait for that.
+    """
+    client = _get_global_client()
+    assert client is not None  # this is a replica, so that a controller runs
+    applications: dict[str, dict[str, Any]] = client.get_serve_details()["applications"]
+    return applications
 
 
 class _Asking:

@@ -276,7 +276,8 @@ def test_the_page_works(service):
 
 def test_a_killed_engine_costs_its_requests_in_flight_and_comes_back(service, http):
     """Last: it takes the engine away. A request in flight fails with a clear 503; one that comes after it waits."""
-    (engine,) = [p for p in psutil.process_iter(["name", "cmdline"]) if "VLLM::EngineCor" in p.info["name"]]
+    ours = psutil.Process().children(recursive=True)
+    (engine,) = [p for p in ours if "VLLM::EngineCor" in p.name()]
     body = {"prompt": PREFIX, "max_tokens": 450, "n": 16, "ignore_eos": True}
     with ThreadPoolExecutor() as pool:
         lost = pool.submit(http.post, "/v1/completions", json=body)
