@@ -52,7 +52,8 @@ def compare_speed(config: Config, first: str, second: str) -> list[Speed]:
     require("sample.cpus_per_engine", cpus=cpus, gpus=gpus, largest_cpus=cpus, largest_gpus=gpus)
     # Whatever else a person lets the engine take, there must be room for two.
     engine = config.model.model_copy(update={"kv_cache_memory_bytes": _KEY_VALUES})
-    measure = ray.remote(_in_turn).options(num_cpus=cpus, num_gpus=gpus, max_retries=0)
+    # The worker ends after its one call, and its engines with it.
+    measure = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, max_calls=1)(_in_turn)
     with unwrapped("quantize"):
         task = measure.remote(engine, first, second)
         try:

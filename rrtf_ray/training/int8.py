@@ -33,7 +33,7 @@ class Int8Counts:
 
 
 def write_int8(model: str, folder: Path) -> Int8Counts:
-    """Load `model` (a local folder or a hub id) and write its weights and configuration into `folder`.
+    """Load `model` (a local folder) and write its weights and configuration into `folder`.
 
     Takes the memory of the checkpoint. Raises InputError where it cannot be loaded, is quantized already, has no
     linear layers, has experts, or holds values that are not finite.
