@@ -2,7 +2,8 @@
 
 vLLM's engine process does not notice that the process which started it was killed (vllm#55846), and would keep
 its memory and its cores for ever. vLLM loads `WatchActor` into every worker of the engine
-(`worker_extension_cls`); loading it starts a thread that waits for the death of the actor.
+(`worker_extension_cls`); loading it starts a thread that waits for the death of the actor, and makes the worker as
+nice as its actor's environment says.
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ def _end_with(actor: int) -> None:
     os._exit(1)
 
 
-if NICE in os.environ:  # this thread, and those that it will start
-    os.nice(int(os.environ[NICE]))
 if ACTOR_PID in os.environ and os.environ[ACTOR_PID] != str(os.getpid()):
     threading.Thread(target=_end_with, args=(int(os.environ[ACTOR_PID]),), daemon=True, name="watch-actor").start()
+    os.nice(int(os.environ.get(NICE, 0)))  # this thread, which computes, and those that it will start

@@ -1,7 +1,7 @@
 """The gateway as a Ray Serve deployment: it finds the engines that Ray Serve runs and asks them through handles.
 
 An engine is an application named `engine-NAME-NUMBER` (`rrtf_ray.stages.serve.engine_app`); NUMBER rises with each
-rollout. The gateway looks for them every few seconds, so that it needs no list and survives restarts: of two numbers
+rollout. The gateway looks for them every second, so that it needs no list and survives restarts: of two numbers
 the lower answers, until the other is promoted or the lower has gone.
 
 Limits: one replica, because rates, queues and promotions are state of its process. Ray Serve restarts it in seconds.
