@@ -2,8 +2,8 @@
 
     python -m benchmarks.quantize [--json]
 
-The model is a random GPTBigCode of 129 million parameters with a small vocabulary; what it writes means
-nothing, and costs the same. `rrtf quantize` measures the same on a checkpoint of yours.
+The model is a random GPTBigCode of 129 million parameters with a small vocabulary; what it writes means nothing,
+and costs the same. `rrtf quantize` measures the same on a checkpoint of yours.
 
     int8_ms_vs_float32_1, _8     ms/token of the int8 checkpoint / the original in float32, 1 and 8 requests at a time
     int8_ms_vs_bfloat16_1, _8    the same, both computing in bfloat16
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import arguments
-from rrtf_ray.config import Config
+from rrtf_ray.config import ClusterConfig, Config
 from rrtf_ray.stages.cluster import joined
 from rrtf_ray.stages.decode_speed import compare_speed
 
@@ -27,10 +27,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="rrtf-bench-") as folder:
         original, int8 = Path(folder) / "original", Path(folder) / "int8"
         _make(original, int8)
-        for dtype in ("float32", "bfloat16"):
-            model = {"dtype": dtype, "max_model_len": 512, "engine": {"enforce_eager": True}}
-            config = Config.model_validate({"model": model, "sample": {"max_tokens": 256}})
-            with joined(config.cluster):
+        with joined(ClusterConfig()):
+            for dtype in ("float32", "bfloat16"):
+                model = {"dtype": dtype, "max_model_len": 512, "engine": {"enforce_eager": True}}
+                config = Config.model_validate({"model": model, "sample": {"max_tokens": 256}})
                 for speed in compare_speed(config, str(original), str(int8)):
                     figures[f"int8_ms_vs_{dtype}_{speed.requests}"] = speed.as_dict()
     if args.json:
