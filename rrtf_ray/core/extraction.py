@@ -8,8 +8,7 @@ point itself, and code that continues the prompt. What a base model adds after i
 asserts, a next problem, prose) is left out; what the answer uses stays, wherever it stands. A fault inside
 the answer itself, such as a syntax error, stays as well: it is the model's.
 
-Pure, stdlib only. Limits: code is read by lines and brackets so that broken code can be read at all; a name
-that is only reached by `globals()`, `eval` or a string is not seen as used.
+Pure, stdlib only. Limit: a name that is only reached by `globals()`, `eval` or a string is not seen as used.
 """
 
 from __future__ import annotations
@@ -17,32 +16,16 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-import symtable
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 from rrtf_ray.core import javascript
+from rrtf_ray.core.python_code import bound_names, has_code, parses, split, symbols, top_level_chunks, tree_of
 from rrtf_ray.records import Language, Problem, ProblemKind
 
-_TOKEN = re.compile(r'#[^\n]*|"""|\'\'\'|["\']|[\[({]|[\])}]|\\\n|\n')
-_STRING_END = {
-    '"': re.compile(r'(?:\\.|[^\\\n"])*', re.DOTALL),
-    "'": re.compile(r"(?:\\.|[^\\\n'])*", re.DOTALL),
-    '"""': re.compile(r'(?:\\.|[^\\])*?"""', re.DOTALL),
-    "'''": re.compile(r"(?:\\.|[^\\])*?'''", re.DOTALL),
-}
-# Lines at column 0 that can only belong to the statement before them, right or wrong. A `return` there is a
-# syntax error of the body: cutting it off would turn the model's compile error into something else.
-_CONTINUES = re.compile(r"(?:else|finally)\s*:|(?:elif|except)\b|return\b|[\])}]")
-_DEFINES = re.compile(r"(?:async\s+def|def|class)\s+(\w+)\s*[(:]|(\w+)(?:\s*:[^=\n]+)?\s*=(?!=)")
 _FENCE = re.compile(r"^([ \t]*)(?:```+|~~~+)[ \t]*([\w+#.-]*)[^\n`]*$", re.MULTILINE)
 _PYTHON = frozenset({"python", "py", "python3", "python2", "ipython", "pycon"})
 _BUILTINS = frozenset(dir(builtins))
-
-# Python warns of a model's invalid escapes once per parse; this names our sources only, and needs no lock.
-warnings.filterwarnings("ignore", module=r"<response>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +61,8 @@ def extract(
     code = _without_fence(response, prompt, name)
     if not code.strip():
         return Extraction("", "")
-    lead, chunks = _split(prompt, code)
-    if (not _has_code(lead) or _is_chatter(prompt, lead)) and any(name in _bound(chunk) for chunk in chunks):
+    lead, chunks = split(prompt, code)
+    if (not has_code(lead) or _is_chatter(prompt, lead)) and any(name in bound_names(chunk) for chunk in chunks):
         completion = _own_definition(chunks, name)
         return Extraction(completion, _assembled(setup, _context(prompt, name), completion))
     completion = _continuation(prompt, lead, chunks, name)
@@ -96,106 +79,15 @@ def whole_program_for(problem: Problem, text: str) -> str:
     return _assembled(_normalised(problem.setup), text) if text.strip() else ""
 
 
-def top_level_chunks(source: str) -> list[str]:
-    """The top-level statements of `source`, which may be broken, as texts; without what precedes them."""
-    return _split("", source)[1]
-
-
 def _normalised(text: str) -> str:
     """Without a byte order mark, and with the line ends that Python itself reads, in literals as well."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-# --- reading code by lines and brackets
-
-
-def _boundaries(text: str, start: int) -> Iterator[int]:
-    """Offsets from `start` on where a top-level statement begins: column 0, not in a string or bracket."""
-    decorated = False
-    for offset in _line_starts(text):
-        if offset >= len(text) or text[offset] in " \t\n\f#":
-            continue
-        if not decorated and offset >= start and not _CONTINUES.match(text, offset):
-            yield offset
-        decorated = text[offset] == "@"
-
-
-def _line_starts(text: str) -> Iterator[int]:
-    """Offsets of the lines that are not inside a string, a bracket or after a backslash."""
-    yield 0
-    depth = position = 0
-    while match := _TOKEN.search(text, position):
-        token, position = match.group(), match.end()
-        if token in _STRING_END:
-            end = _STRING_END[token].match(text, position)
-            if end is None:  # an unclosed triple quote runs to the end
-                return
-            position = end.end()
-            if len(token) == 1 and text[position : position + 1] == token:  # else unterminated: ends with its line
-                position += 1
-        elif token in "[({":
-            depth += 1
-        elif token in "])}":
-            depth = max(0, depth - 1)
-        elif token == "\n" and depth == 0:
-            yield position
-
-
-def _split(prompt: str, code: str) -> tuple[str, list[str]]:
-    """`code` as what still belongs to the prompt's last statement, and the top-level chunks after that."""
-    text = prompt + code
-    cuts = [*_boundaries(text, len(prompt)), len(text)]
-    chunks = [text[begin:end] for begin, end in pairwise(cuts)]
-    return text[len(prompt) : cuts[0]], chunks
-
-
 def _is_chatter(prompt: str, lead: str) -> bool:
     """Whether what stands before the first top-level statement is a sentence after one blank, no body."""
     starts_line = prompt[-1:] in ("", "\n")
-    return starts_line and not lead.lstrip("\n").startswith(("  ", "\t")) and not _parses(prompt + lead)
-
-
-def _has_code(text: str) -> bool:
-    return any(line.strip() and not line.lstrip().startswith("#") for line in text.split("\n"))
-
-
-def _parses(source: str) -> bool:
-    return _tree(source) is not None
-
-
-def _tree(source: str) -> ast.Module | None:
-    try:
-        return ast.parse(source, "<response>")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def symbols(source: str) -> tuple[set[str], set[str]]:
-    """The module-level names that `source` uses, and those that it binds; none if it does not compile."""
-    try:
-        top = symtable.symtable(source, "<response>", "exec")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set(), set()
-    used: set[str] = set()
-    bound = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
-    tables = [top]
-    while tables:
-        table = tables.pop()
-        tables.extend(table.get_children())
-        for symbol in table.get_symbols():
-            if symbol.is_referenced() if table is top else symbol.is_global():
-                used.add(symbol.get_name())
-    return used, bound
-
-
-def _bound(chunk: str) -> set[str]:
-    """The module-level names that a chunk binds; of one that does not compile, what its first line binds."""
-    bound = symbols(chunk)[1]
-    if bound or _parses(chunk):
-        return bound
-    header = re.sub(r"\A(?:@[^\n]*\n)+", "", chunk)
-    match = _DEFINES.match(header)
-    return {match.group(1) or match.group(2)} if match else set()
+    return starts_line and not lead.lstrip("\n").startswith(("  ", "\t")) and not parses(prompt + lead)
 
 
 # --- choosing what belongs
@@ -203,9 +95,9 @@ def _bound(chunk: str) -> set[str]:
 
 def _continuation(prompt: str, lead: str, chunks: list[str], name: str) -> str:
     """The part of a continuation that belongs to the answer; empty if there is no code in it."""
-    if _has_code(lead) or (lead.strip() and not chunks):
+    if has_code(lead) or (lead.strip() and not chunks):
         used, _ = symbols(prompt + lead)
-        keep = _needed(chunks, used | {name}, name, answered=_parses(prompt + lead))
+        keep = _needed(chunks, used | {name}, name, answered=parses(prompt + lead))
         return _joined([lead, *chunks], [True, *keep])
     keep = []
     for chunk in chunks:  # code of another name, or misplaced code: it stays up to the first prose
@@ -215,16 +107,16 @@ def _continuation(prompt: str, lead: str, chunks: list[str], name: str) -> str:
 
 def _own_definition(chunks: list[str], name: str) -> str:
     """The code of a response that defines the entry point itself, from its first helper to its last."""
-    first = next(i for i, chunk in enumerate(chunks) if name in _bound(chunk))
-    keep = [_is_statement(chunk) or bool(_bound(chunk)) for chunk in chunks[: first + 1]]
+    first = next(i for i, chunk in enumerate(chunks) if name in bound_names(chunk))
+    keep = [_is_statement(chunk) or bool(bound_names(chunk)) for chunk in chunks[: first + 1]]
     used = {name}.union(*(symbols(chunk)[0] for chunk, kept in zip(chunks, keep, strict=False) if kept))
-    keep += _needed(chunks[first + 1 :], used, name, answered=_parses(chunks[first]))
+    keep += _needed(chunks[first + 1 :], used, name, answered=parses(chunks[first]))
     return _joined(["", *chunks], [True, *keep])
 
 
 def _needed(chunks: list[str], used: set[str], name: str, *, answered: bool) -> list[bool]:
     """Which chunks after the answer it needs: what binds a name that it uses, and what fills a variable."""
-    facts = [(_tree(chunk), *symbols(chunk)) for chunk in chunks]
+    facts = [(tree_of(chunk), *symbols(chunk)) for chunk in chunks]
     keep = [False] * len(chunks)
     variables: set[str] = set()
     changed = True
@@ -249,7 +141,7 @@ def _belongs(
     answered: bool,
 ) -> bool:
     if tree is None:  # a broken helper stays, so that its error shows; a broken second attempt does not
-        return bool(_bound(chunk) & (used - {name} if answered else used))
+        return bool(bound_names(chunk) & (used - {name} if answered else used))
     statement = tree.body[0] if tree.body else None
     if statement is None or isinstance(statement, ast.Assert) or _is_main_guard(statement):
         return False
@@ -284,7 +176,7 @@ def _root(node: ast.expr) -> str:
 
 def _is_statement(chunk: str) -> bool:
     """Whether a chunk is code that an answer may contain: no prose, demonstration, check or bare value."""
-    tree = _tree(chunk)
+    tree = tree_of(chunk)
     if tree is None or not tree.body:
         return False
     first = tree.body[0]
@@ -331,13 +223,13 @@ def _without_tail(piece: str) -> str:
 def _without_fence(response: str, prompt: str, name: str) -> str:
     """The code of a response with fences; the response itself if it has none, or has them in a string."""
     fences = list(_fences(response))
-    if not fences or _parses(prompt + response) or _parses(response):
+    if not fences or parses(prompt + response) or parses(response):
         return response
     before = response[: fences[0].start()]
-    if before[:1] in " \t" and _has_code(before) and _parses(prompt + before):
+    if before[:1] in " \t" and has_code(before) and parses(prompt + before):
         return _without_tail(before) + "\n"  # a continuation, with an example or an explanation in fences after it
     blocks = _blocks(response, fences, name)
-    defining = [code for _, code in blocks if any(name in _bound(chunk) for chunk in top_level_chunks(code))]
+    defining = [code for _, code in blocks if any(name in bound_names(chunk) for chunk in top_level_chunks(code))]
     if defining and name:
         return defining[0]
     python = [code for language, code in blocks if language in _PYTHON and code.strip()]
@@ -364,8 +256,8 @@ def _blocks(response: str, fences: list[re.Match[str]], name: str) -> list[tuple
     before = response[: fences[0].start()]
     opened: re.Match[str] | None = None
     if len(fences) % 2 and not fences[0].group(2):
-        defines = any(name in _bound(chunk) for chunk in top_level_chunks(before))
-        if defines or (_has_code(before) and _parses(before)):
+        defines = any(name in bound_names(chunk) for chunk in top_level_chunks(before))
+        if defines or (has_code(before) and parses(before)):
             blocks.append(("python", before))
             fences = fences[1:]
     for fence in fences:
@@ -386,23 +278,23 @@ def _block(opened: re.Match[str], code: str) -> tuple[str, str]:
 
 def _context(prompt: str, name: str) -> str:
     """The prompt's imports, helpers and constants, without the entry point's stub and without docstrings."""
-    chunks = [chunk for chunk in top_level_chunks(prompt) if name not in _bound(chunk) and chunk[:1] not in "\"'"]
+    chunks = [chunk for chunk in top_level_chunks(prompt) if name not in bound_names(chunk) and chunk[:1] not in "\"'"]
     return "".join(chunks)
 
 
 def _script(response: str) -> str:
     """The whole program in a response to a STDIO problem: the first Python block, or the response itself."""
-    if _parses(response):
-        return response if _has_code(response) else ""
+    if parses(response):
+        return response if has_code(response) else ""
     fences = list(_fences(response))
     if fences:
         return _without_fence(response, "", "")
-    lead, chunks = _split("", response)
+    lead, chunks = split("", response)
     for end in range(len(chunks), 0, -1):  # a base model's next problem, cut off in the middle
         last = chunks[end - 1]
         if last[:3] not in ('"""', "'''") and not _looks_like_prose(last):
             continue
-        if _has_code("".join(chunks[: end - 1])) and _parses(lead + "".join(chunks[: end - 1])):
+        if has_code("".join(chunks[: end - 1])) and parses(lead + "".join(chunks[: end - 1])):
             return _without_tail(lead + "".join(chunks[: end - 1])) + "\n"
     return "" if chunks and all(map(_looks_like_prose, chunks)) else response
 
@@ -410,7 +302,7 @@ def _script(response: str) -> str:
 def _looks_like_prose(chunk: str) -> bool:
     """A sentence: it does not parse, begins with a word and has no sign of code in its first line."""
     line = chunk.split("\n", 1)[0]
-    return not _parses(chunk) and bool(re.match(r"[A-Z*#>-]", line)) and not re.search(r"[=\[\]{}]|:\s*$", line)
+    return not parses(chunk) and bool(re.match(r"[A-Z*#>-]", line)) and not re.search(r"[=\[\]{}]|:\s*$", line)
 
 
 def _assembled(*parts: str) -> str:
@@ -418,7 +310,7 @@ def _assembled(*parts: str) -> str:
     program = "\n".join(part if part.endswith("\n") else part + "\n" for part in parts if part.strip())
     if "__future__" not in program:
         return program
-    lead, chunks = _split("", program)
+    lead, chunks = split("", program)
     is_future = [re.match(r"from\s+__future__\b", chunk) is not None for chunk in chunks]
     if not any(is_future):
         return program

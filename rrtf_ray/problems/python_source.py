@@ -7,7 +7,8 @@ import builtins
 import re
 import sys
 
-from rrtf_ray.core.extraction import extract_for, symbols
+from rrtf_ray.core.extraction import extract_for
+from rrtf_ray.core.python_code import symbols
 from rrtf_ray.errors import DataError
 from rrtf_ray.problems.source import Row
 from rrtf_ray.records import Language, Problem, Split

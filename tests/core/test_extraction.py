@@ -6,7 +6,8 @@ import textwrap
 
 import pytest
 
-from rrtf_ray.core.extraction import extract, top_level_chunks
+from rrtf_ray.core.extraction import extract
+from rrtf_ray.core.python_code import top_level_chunks
 from rrtf_ray.records import ProblemKind
 
 STUB = 'import math\n\n\ndef area(r):\n    """Area of a circle."""\n'
