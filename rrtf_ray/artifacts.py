@@ -22,7 +22,6 @@ import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -67,8 +66,10 @@ def join(uri: str, *parts: str) -> str:
     """A place below `uri`; a query (`?endpoint_override=...`) stays at the end."""
     if "://" not in uri:
         return str(Path(uri, *parts))
-    pieces = urlsplit(uri)
-    return urlunsplit(pieces._replace(path="/".join([pieces.path.rstrip("/"), *parts])))
+    # Not urllib's urlunsplit, which loses the `//` of a scheme that it does not know.
+    scheme, _, rest = uri.partition("://")
+    place, mark, query = rest.partition("?")
+    return f"{scheme}://" + "/".join([place.rstrip("/"), *parts]) + mark + query
 
 
 def is_local(uri: str) -> bool:
@@ -117,7 +118,7 @@ def make_dir(uri: str) -> None:
     try:
         filesystem.create_dir(path, recursive=True)
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}; choose another run_dir") from error
+        raise InputError(f"{path} cannot be written: {error.strerror or error}; choose another place") from error
 
 
 def remove(uri: str) -> None:
@@ -345,7 +346,7 @@ def _publishing(filesystem: pafs.FileSystem, path: str) -> Iterator[Any]:
                 "again: finished rows are kept"
             ) from error
         if isinstance(error, PermissionError | NotADirectoryError | FileExistsError | FileNotFoundError):
-            raise InputError(f"{path} cannot be written: {error.strerror or error}; choose another run_dir") from error
+            raise InputError(f"{path} cannot be written: {error.strerror or error}; choose another place") from error
         if not local:  # a store's errors carry no number, only a text
             raise StageError(f"{path} cannot be written: {error}; finished rows are kept") from error
         raise

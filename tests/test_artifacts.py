@@ -81,6 +81,8 @@ def test_a_full_disk_is_told_and_keeps_finished_rows(tmp_path):
 def test_join_keeps_a_query_at_the_end():
     assert join("s3://b/run?endpoint_override=x", "a", "b") == "s3://b/run/a/b?endpoint_override=x"
     assert join("runs/x", "a") == "runs/x/a"
+    assert join("memory:///run/", "a") == "memory:///run/a"
+    assert join("s3://b", "a#1") == "s3://b/a#1"
 
 
 def test_fsspec_filesystems_work_too():
