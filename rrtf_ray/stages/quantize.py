@@ -9,7 +9,18 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from rrtf_ray.artifacts import MANIFEST, absolute, exists, join, local_copy, read_json, remove, resolve, upload_dir
+from rrtf_ray.artifacts import (
+    MANIFEST,
+    absolute,
+    exists,
+    join,
+    local_copy,
+    make_dir,
+    read_json,
+    remove,
+    resolve,
+    upload_dir,
+)
 from rrtf_ray.config import Config, fingerprint
 from rrtf_ray.core.metrics import paired_difference
 from rrtf_ray.errors import InputError, StageError
@@ -58,7 +69,9 @@ def make(model: str, output: str) -> dict[str, Any]:
     if exists(join(output, MANIFEST)) and (before := read_json(join(output, MANIFEST))).get("fingerprint") == key:
         say(f"quantize: {output} is there already")
         return before
-    if exists(output) and resolve(output)[0].get_file_info(pafs.FileSelector(resolve(output)[1])):
+    # Before the model is read, which may take minutes: can it be written, and is nothing lost by that?
+    make_dir(output)
+    if resolve(output)[0].get_file_info(pafs.FileSelector(resolve(output)[1])):
         raise InputError(
             f"--output {output} is not empty, and not what `rrtf quantize` makes of {model}; "
             "choose another folder, or remove this one"
@@ -66,21 +79,21 @@ def make(model: str, output: str) -> dict[str, Any]:
     from rrtf_ray.training.int8 import write_int8
 
     say(f"quantize: reading {model}")
-    with tempfile.TemporaryDirectory(prefix="rrtf-int8-") as folder:
-        counts = write_int8(local_copy(model) if "://" in model else model, Path(folder))
-        tokenizer_of(model).save_pretrained(folder)
-        manifest = {
-            "fingerprint": key,
-            "base": model,
-            "layers": counts.layers,
-            "quantized": counts.quantized,
-            "parameters": counts.parameters,
-        }
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="rrtf-int8-") as folder:
+            counts = write_int8(local_copy(model) if "://" in model else model, Path(folder))
+            tokenizer_of(model).save_pretrained(folder)
+            manifest = {
+                "fingerprint": key,
+                "base": model,
+                "layers": counts.layers,
+                "quantized": counts.quantized,
+                "parameters": counts.parameters,
+            }
             upload_dir(Path(folder), output, manifest)
-        except BaseException:
-            remove(output)
-            raise
+    except BaseException:
+        remove(output)
+        raise
     return manifest
 
 

@@ -18,7 +18,7 @@ from compressed_tensors.quantization.utils import calculate_qparams, is_model_qu
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
 
-from rrtf_ray.errors import InputError, first_line
+from rrtf_ray.errors import InputError, StageError, first_line
 
 SCHEME = "W8A8"
 
@@ -36,7 +36,7 @@ def write_int8(model: str, folder: Path) -> Int8Counts:
     """Load `model` (a local folder) and write its weights and configuration into `folder`.
 
     Takes the memory of the checkpoint. Raises InputError where it cannot be loaded, is quantized already, has no
-    linear layers, has experts, or holds values that are not finite.
+    linear layers, has experts, or holds values that are not finite; StageError where `folder` cannot be written.
     """
     loaded = _load(model)
     linear = _linear_layers(loaded, model)
@@ -54,7 +54,12 @@ def write_int8(model: str, folder: Path) -> Int8Counts:
     compressor = ModelCompressor.from_pretrained_model(loaded)
     assert compressor is not None  # there are quantized layers
     compressor.compress_model(loaded)
-    loaded.save_pretrained(folder)
+    try:
+        loaded.save_pretrained(folder)
+    except (OSError, SafetensorError) as error:
+        raise StageError(
+            f"{folder} cannot be written: {first_line(error)}; free space there, or set TMPDIR to another folder"
+        ) from error
     compressor.update_config(str(folder))
     quantized = sum(layer.in_features * layer.out_features for layer in linear.values())
     return Int8Counts(len(linear), quantized, parameters)

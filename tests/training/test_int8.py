@@ -1,5 +1,7 @@
 """Int8 checkpoints: what is rounded and what is not, that Transformers reads them, and what is refused."""
 
+import resource
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -17,7 +19,7 @@ from transformers import (  # noqa: E402
     MixtralForCausalLM,
 )
 
-from rrtf_ray.errors import InputError  # noqa: E402
+from rrtf_ray.errors import InputError, StageError  # noqa: E402
 from rrtf_ray.training.int8 import write_int8  # noqa: E402
 
 SMALL = {"vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -73,6 +75,17 @@ def test_a_16_bit_checkpoint_keeps_its_type(tmp_path):
     write_int8(str(tmp_path / "model"), tmp_path / "int8")
     after = load_file(tmp_path / "int8" / "model.safetensors")
     assert after["model.norm.weight"].dtype == torch.float16
+
+
+def test_a_full_disk_is_told_with_the_place(tmp_path):
+    llama().save_pretrained(tmp_path / "model")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+    try:
+        with pytest.raises(StageError, match=r"int8 cannot be written.*set TMPDIR to another folder"):
+            write_int8(str(tmp_path / "model"), tmp_path / "int8")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def no_linear_layers(folder):
