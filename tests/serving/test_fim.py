@@ -10,7 +10,7 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from rrtf_ray.errors import InputError
-from rrtf_ray.serving import encoding, fim
+from rrtf_ray.serving import fim
 from rrtf_ray.serving.encoding import encode, encode_text
 from rrtf_ray.serving.families import FAMILIES, Order, find_markers
 from rrtf_ray.serving.fim import fill_in_the_middle
@@ -404,21 +404,29 @@ def test_a_large_max_tokens_costs_the_code_at_most_half_of_the_context():
     assert 78 <= len(long.prompt_ids) <= 103
 
 
+class CountingTokenizer:
+    """A tokenizer that counts the characters which it is given."""
+
+    def __init__(self, tokenizer):
+        self._tokenizer = tokenizer
+        self.seen = 0
+
+    def __getattr__(self, name):
+        return getattr(self._tokenizer, name)
+
+    def encode(self, text, **options):
+        self.seen += len(text)
+        return self._tokenizer.encode(text, **options)
+
+
 @pytest.mark.parametrize("kind", ["starcoder", "codellama", "codestral"])
 @pytest.mark.parametrize("text", [program(100_000), "x" * 1_000_000, " " * 1_000_000, "\n" * 1_000_000, "😀" * 250_000])
-def test_cost_follows_the_context_and_not_the_file(kind, text, monkeypatch):
+def test_cost_follows_the_context_and_not_the_file(kind, text):
     """Characters that the tokenizer gets to see: at most a few dozen for each token of the context."""
-    tokenized = 0
-    once = encoding._encode_once
-
-    def counting(tokenizer, text, joined):
-        nonlocal tokenized
-        tokenized += len(text)
-        return once(tokenizer, text, joined)
-
-    monkeypatch.setattr(encoding, "_encode_once", counting)
-    fitted = filled(kind, text, text, context=500, max_tokens=100)
-    assert 0 < tokenized <= 500 * 100
+    tokenizer = CountingTokenizer(tokenizer_of(kind))
+    markers = find_markers(tokenizer)
+    fitted = fill_in_the_middle(tokenizer, markers, text, text, context=500, max_tokens=100)
+    assert 0 < tokenizer.seen <= 500 * 100
     assert fitted.dropped_prefix_tokens > 0
     assert fitted.dropped_suffix_tokens > 0
     assert len(fitted.prompt_ids) + fitted.max_tokens <= 500
