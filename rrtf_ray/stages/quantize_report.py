@@ -72,8 +72,8 @@ class QuantizeReport:
         if found := self.pass_at_1:
             table.add_row(
                 "pass@1",
-                str(found.original),
-                str(found.int8),
+                f"{found.original.value:.1%}",  # their own intervals stand in the lines of the evaluations
+                f"{found.int8.value:.1%}",
                 f"{found.difference.value:+.1%} [{found.difference.low:.1%}, {found.difference.high:.1%}]",
             )
         return table
