@@ -30,9 +30,10 @@ from rrtf_ray.stages.samplers import engine_arguments
 
 START_LIMIT_S = 300.0
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-_ENGINE_NICE = 5
+_ENGINE_NICE = 4
 """On a machine whose CPUs the engine computes on, the gateway's short answers go before the engine's long steps: a
-rejection comes sooner, and the engine waits less for its next requests."""
+rejection comes sooner, and the engine waits less for its next requests. Ray's own processes are at 15, and 19 is the
+end."""
 _LOGGING = {"enable_access_log": False}
 """Requests are counted by the gateway's metrics; a line for each costs as much as a small model's token."""
 
