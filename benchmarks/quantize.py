@@ -16,9 +16,9 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import arguments
+from rrtf_ray.cluster.connecting import joined
 from rrtf_ray.config import ClusterConfig, Config
-from rrtf_ray.stages.cluster import joined
-from rrtf_ray.stages.decode_speed import compare_speed
+from rrtf_ray.quantize.decode_speed import compare_speed
 
 
 def main() -> None:
@@ -46,8 +46,8 @@ def _make(original: Path, int8: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+    from rrtf_ray.quantize.int8 import write_int8
     from rrtf_ray.quickstart import make_student
-    from rrtf_ray.training.int8 import write_int8
 
     make_student(original, steps=1)
     tokenizer = AutoTokenizer.from_pretrained(original)

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rrtf_ray.artifacts import RowStore
 from rrtf_ray.stages.actors import ExecuteActor, SampleActor
 from rrtf_ray.stages.stream import Step, run_plan
+from rrtf_ray.store.rows import RowStore
 
 
 class TimedSampleActor(SampleActor):

@@ -5,8 +5,6 @@ This module imports neither Ray nor a model library, so that a mistake is report
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -325,9 +323,3 @@ class Config(Section):
 def resolved(config: Config) -> dict[str, Any]:
     """All settings as plain values, in the shape that load_config reads."""
     return config.model_dump(mode="json")
-
-
-def fingerprint(*parts: Any) -> str:
-    """A short hash of settings, equal exactly when they are equal; used to tell whether a rerun continues."""
-    plain = [p.model_dump(mode="json") if isinstance(p, BaseModel) else p for p in parts]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,6 +1,6 @@
 """What `serve/config.yaml` deploys: an engine for each checkpoint, and the gateway in front of all."""
 
-from rrtf_ray.stages.serve import engine_from_arguments as engine
-from rrtf_ray.stages.serve import gateway_from_arguments as gateway
+from rrtf_ray.deployments.applications import engine_from_arguments as engine
+from rrtf_ray.deployments.applications import gateway_from_arguments as gateway
 
 __all__ = ["engine", "gateway"]

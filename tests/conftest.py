@@ -25,7 +25,7 @@ def cluster():
     os.environ["RAY_AUTH_MODE"] = "disabled"
     # As in an activated environment: jobs are started as `python -m ...`.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    from rrtf_ray.stages.cluster import ENVIRONMENT
+    from rrtf_ray.cluster.connecting import ENVIRONMENT
 
     os.environ.update(ENVIRONMENT)
     # So that replicas come and go within seconds.
@@ -63,7 +63,7 @@ def rrtf():
         environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"} | {"RAY_AUTH_MODE": "disabled"}
         if address:
             environment["RAY_ADDRESS"] = address
-        command = [sys.executable, "-m", "rrtf_ray.cli", *map(str, arguments)]
+        command = [sys.executable, "-m", "rrtf_ray", *map(str, arguments)]
         options = {"cwd": ROOT, "env": environment, "text": True}
         if start:
             return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)

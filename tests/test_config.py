@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from rrtf_ray.config import Config, Draw, fingerprint, resolved
+from rrtf_ray.config import Config, Draw, resolved
 from rrtf_ray.config_file import load_config, validate
 from rrtf_ray.errors import ConfigError
 
@@ -91,7 +91,3 @@ def test_overrides_are_checked(write, override, says):
 def test_missing_file():
     with pytest.raises(ConfigError, match=r"nowhere\.yaml.*does not exist"):
         load_config("nowhere.yaml")
-
-
-def test_fingerprint_depends_on_values_only():
-    assert fingerprint(Config(), 1) == fingerprint(Config(), 1) != fingerprint(Config(seed=1), 1)

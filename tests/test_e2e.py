@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rrtf_ray.artifacts import read_json
 from rrtf_ray.records import Source
-from rrtf_ray.run_dir import RunDir
+from rrtf_ray.store.files import read_json
+from rrtf_ray.store.run_dir import RunDir
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 

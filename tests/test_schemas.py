@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from rrtf_ray import records
-from rrtf_ray.artifacts import RowStore
 from rrtf_ray.errors import DataError
 from rrtf_ray.records import (
     Candidate,
@@ -35,6 +34,7 @@ from rrtf_ray.records import (
     Verdict,
 )
 from rrtf_ray.schemas import from_row, from_table, schema_of, to_row, to_table
+from rrtf_ray.store.rows import RowStore
 
 
 def make_problem(name: str = "add") -> Problem:

@@ -5,11 +5,11 @@ In: a problem and the drafts of its students. Out: a Group without verdicts.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rrtf_ray.core.extraction import extract_for
+from rrtf_ray.identity import stable_seed
 from rrtf_ray.records import Candidate, Group, Problem, Sampling, Source
 
 
@@ -23,12 +23,6 @@ class Draft:
     sampling: Sampling | None = None
     source: Source = Source.STUDENT
     preference: float = 0.0
-
-
-def stable_seed(*parts: object) -> int:
-    """A seed in [0, 2**31) that depends on nothing but the parts (not on the process, order or machine)."""
-    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
 
 
 def build_group(

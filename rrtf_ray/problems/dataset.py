@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from rrtf_ray import artifacts
 from rrtf_ray.errors import DataError
 from rrtf_ray.problems.source import Row
 from rrtf_ray.records import Problem
 from rrtf_ray.schemas import from_row, schema_of, to_row
+from rrtf_ray.store.files import MANIFEST, exists, join, read_json, resolve, write_bytes, write_json
 
 ROWS_PER_PART = 1000
 FIELDS = ("id", "prompt", "kind", "entry_point", "tests")
@@ -52,7 +52,7 @@ def write_problems(
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
         parts.append(f"part-{token}-{len(parts):05d}.parquet")
-        artifacts.write_bytes(artifacts.join(dir_uri, parts[-1]), sink.getvalue().to_pybytes())
+        write_bytes(join(dir_uri, parts[-1]), sink.getvalue().to_pybytes())
     if not parts:
         raise DataError(f"there are no problems to write to {dir_uri}; check the source {source!r}")
     manifest = {
@@ -63,21 +63,21 @@ def write_problems(
         "sha256": digest.hexdigest(),
         "version": metadata.version("rrtf-ray"),
     }
-    artifacts.write_json(artifacts.join(dir_uri, artifacts.MANIFEST), manifest)
+    write_json(join(dir_uri, MANIFEST), manifest)
     _remove_other_parts(dir_uri, set(parts))
     return manifest
 
 
 def read_manifest(dir_uri: str) -> dict[str, Any]:
     """The manifest of a data set; raises DataError if there is none."""
-    place = artifacts.join(dir_uri, artifacts.MANIFEST)
-    if not artifacts.exists(place):
+    place = join(dir_uri, MANIFEST)
+    if not exists(place):
         raise DataError(
-            f"{dir_uri} holds no complete problem data set (no {artifacts.MANIFEST}); "
+            f"{dir_uri} holds no complete problem data set (no {MANIFEST}); "
             "write it with `rrtf problems import`, or check the path"
         )
     try:
-        return dict(artifacts.read_json(place))
+        return dict(read_json(place))
     except (ValueError, TypeError) as error:
         raise DataError(f"{place}: malformed JSON ({error}); import the problems again") from error
 
@@ -97,7 +97,7 @@ def read_rows_of(dir_uri: str) -> Iterator[tuple[Row, Problem]]:
     if dir_uri.endswith(".parquet"):
         places = [dir_uri]
     else:
-        places = [artifacts.join(dir_uri, name) for name in read_manifest(dir_uri).get("parts", [])]
+        places = [join(dir_uri, name) for name in read_manifest(dir_uri).get("parts", [])]
     for place in places:
         for number, fields in enumerate(_table(place).to_pylist(), 1):
             row = Row(f"{place}:row {number}", fields)
@@ -108,7 +108,7 @@ def read_rows_of(dir_uri: str) -> Iterator[tuple[Row, Problem]]:
 
 
 def _table(place: str) -> pa.Table:
-    filesystem, path = artifacts.resolve(place)
+    filesystem, path = resolve(place)
     try:
         return pq.read_table(path, filesystem=filesystem)
     except (OSError, pa.ArrowInvalid) as error:
@@ -117,7 +117,7 @@ def _table(place: str) -> pa.Table:
 
 def _remove_other_parts(dir_uri: str, keep: set[str]) -> None:
     """Remove the parts of the data set that was in this folder before."""
-    filesystem, path = artifacts.resolve(dir_uri)
+    filesystem, path = resolve(dir_uri)
     for info in filesystem.get_file_info(pafs.FileSelector(path)):
         if info.base_name.startswith("part-") and info.base_name not in keep:
             filesystem.delete_file(info.path)

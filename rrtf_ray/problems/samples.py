@@ -19,9 +19,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rrtf_ray.artifacts import read_bytes
 from rrtf_ray.problems.source import Row, rows_in
 from rrtf_ray.records import Problem
+from rrtf_ray.store.files import read_bytes
 
 
 @dataclass(frozen=True, slots=True)

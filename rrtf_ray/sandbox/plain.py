@@ -14,9 +14,9 @@ import re
 from collections.abc import Container, Iterable
 from typing import Any
 
-from rrtf_ray.sandbox.inside import testing
-from rrtf_ray.sandbox.inside.channel import Reader
-from rrtf_ray.sandbox.inside.remote import Program
+from rrtf_ray.sandbox.shared import testing
+from rrtf_ray.sandbox.shared.channel import Reader
+from rrtf_ray.sandbox.shared.remote import Program
 
 _FUNCTIONS = ("abs", "all", "any", "bool", "dict", "float", "frozenset", "int", "isinstance", "len", "list", "max",
               "min", "round", "set", "sorted", "str", "sum", "tuple", "type")  # fmt: skip

@@ -15,11 +15,11 @@ from typing import Any
 
 from rrtf_ray.errors import DataError
 from rrtf_ray.records import ProblemKind, Test, TestKind
-from rrtf_ray.sandbox import wire
 from rrtf_ray.sandbox.forms import CHECK_NAME, CalledAhead, Form, compiled, literal, read_form
 from rrtf_ray.sandbox.languages import Runner
 from rrtf_ray.sandbox.names import Helpers, unresolved_names
 from rrtf_ray.sandbox.rehearsal import rehearsal_of
+from rrtf_ray.sandbox.shared import wire
 
 _PARSE_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 _MAX_RESULTS = 20_000

@@ -23,11 +23,11 @@ from itertools import islice
 from typing import IO, Any
 
 from rrtf_ray.errors import SandboxError
-from rrtf_ray.sandbox import wire
-from rrtf_ray.sandbox.inside.channel import MAX_RECEIVED
 from rrtf_ray.sandbox.judge import MachineryFault, Report
 from rrtf_ray.sandbox.languages import Runner
 from rrtf_ray.sandbox.limits import Limits
+from rrtf_ray.sandbox.shared import wire
+from rrtf_ray.sandbox.shared.channel import MAX_RECEIVED
 
 _START_S = 60.0
 _GRACE_S = 20.0

@@ -16,16 +16,17 @@ from typing import Literal
 
 from rrtf_ray.errors import InputError, SandboxError
 from rrtf_ray.records import Language, Outcome, ProblemKind, Test, TestStatus, Verdict
-from rrtf_ray.sandbox import judge, plain, wire
+from rrtf_ray.sandbox import judge, plain
 from rrtf_ray.sandbox.cache import VerdictCache
-from rrtf_ray.sandbox.inside.channel import STAYS
-from rrtf_ray.sandbox.inside.testing import UNFORESEEN
 from rrtf_ray.sandbox.judge import MachineryFault, Report
 from rrtf_ray.sandbox.languages import Runner, runner_of
 from rrtf_ray.sandbox.limits import Limits
 from rrtf_ray.sandbox.plan import FunctionPlan, StdioPlan, make_plan
 from rrtf_ray.sandbox.process import Programs, Run, Setting, Tests, TestsStopped
 from rrtf_ray.sandbox.protection import missing_layers, missing_protections
+from rrtf_ray.sandbox.shared import wire
+from rrtf_ray.sandbox.shared.channel import STAYS
+from rrtf_ray.sandbox.shared.testing import UNFORESEEN
 
 _log = logging.getLogger("rrtf_ray.sandbox")
 _FIRST_SHARE = 0.5

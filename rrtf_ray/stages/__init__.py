@@ -1,1 +1,1 @@
-"""The stages on Ray: the only place that imports ray, vllm and deepspeed."""
+"""The line: problems to candidates, verdicts, rankings, checkpoint and evaluation, on Ray."""

@@ -14,11 +14,11 @@ from rrtf_ray.config import Config, ExecuteConfig
 from rrtf_ray.core.groups import build_group
 from rrtf_ray.execution import run_problem
 from rrtf_ray.records import Candidate, Group, Outcome, Problem, Verdict
-from rrtf_ray.run_dir import model_name
 from rrtf_ray.sandbox import Limits, Sandbox, VerdictCache
 from rrtf_ray.schemas import from_table, to_table
 from rrtf_ray.stages.samplers import ReplaySampler, Sampler, ScriptedSampler, VLLMSampler
 from rrtf_ray.stages.stream import Step
+from rrtf_ray.store.run_dir import model_name
 
 
 class SampleActor:

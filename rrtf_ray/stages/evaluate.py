@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from rrtf_ray.artifacts import join, write_json
 from rrtf_ray.config import Config
 from rrtf_ray.core.evaluation import Evaluation, evaluate_groups
 from rrtf_ray.progress import say
 from rrtf_ray.records import Split
-from rrtf_ray.run_dir import RunDir
 from rrtf_ray.stages.produce import sample_and_execute
+from rrtf_ray.store.files import join, write_json
+from rrtf_ray.store.run_dir import RunDir
 
 
 def evaluate(config: Config, run: RunDir, model: str, label: str) -> Evaluation:

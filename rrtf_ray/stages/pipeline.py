@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
-from rrtf_ray.artifacts import absolute, exists, read_bytes, read_json, write_bytes, write_json
+from rrtf_ray.cluster.connecting import connected
 from rrtf_ray.config import Config
 from rrtf_ray.core.evaluation import Evaluation, evaluate_groups
 from rrtf_ray.core.metrics import paired_difference
+from rrtf_ray.deployments.applications import ask_once
 from rrtf_ray.progress import say
 from rrtf_ray.records import Split
-from rrtf_ray.run_dir import RunDir, label
-from rrtf_ray.stages.cluster import connected
 from rrtf_ray.stages.evaluate import describe, evaluate
 from rrtf_ray.stages.inputs import (
     first_student,
@@ -29,8 +28,9 @@ from rrtf_ray.stages.inputs import (
 from rrtf_ray.stages.preflight import check_training
 from rrtf_ray.stages.produce import execute, rank_groups, sample, sample_and_execute
 from rrtf_ray.stages.report import print_report
-from rrtf_ray.stages.serve import ask_once
 from rrtf_ray.stages.train import train
+from rrtf_ray.store.files import absolute, exists, read_bytes, read_json, write_bytes, write_json
+from rrtf_ray.store.run_dir import RunDir, label
 
 
 def run_stage(stage: str, config: Config, number: int = 1) -> None:

@@ -13,20 +13,23 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from rrtf_ray.artifacts import RowStore, absolute, is_local, join
-from rrtf_ray.config import Config, RankConfig, fingerprint
-from rrtf_ray.core.groups import stable_seed
+from rrtf_ray.cluster.failures import unwrapped
+from rrtf_ray.cluster.resources import require
+from rrtf_ray.config import Config, RankConfig
 from rrtf_ray.core.ranking import rank
 from rrtf_ray.errors import InputError, StageError
+from rrtf_ray.identity import fingerprint, stable_seed
 from rrtf_ray.progress import bar, say
 from rrtf_ray.records import Group, Outcome, Problem, Ranking
-from rrtf_ray.run_dir import model_name
 from rrtf_ray.schemas import from_table, to_table
 from rrtf_ray.stages.actors import execute_step, sample_step
-from rrtf_ray.stages.cluster import require, unwrapped
-from rrtf_ray.stages.preflight import check_model, check_prompts, model_identity
+from rrtf_ray.stages.preflight import check_prompts
 from rrtf_ray.stages.replay import hash_of, load_replay
 from rrtf_ray.stages.stream import LIGHT, Step, Tally, finished_tally, ids_with_sandbox_errors, run_plan
+from rrtf_ray.store.files import absolute, is_local, join
+from rrtf_ray.store.models import check_model, model_identity
+from rrtf_ray.store.rows import RowStore
+from rrtf_ray.store.run_dir import model_name
 
 # How a stage is spread over the cluster does not change its rows, so a rerun may change it.
 _SPREAD = {

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 
-from rrtf_ray.artifacts import RowStore, read_bytes
 from rrtf_ray.core.groups import Draft
 from rrtf_ray.errors import DataError
 from rrtf_ray.problems.samples import ProblemIndex, SampleRow, read_samples
 from rrtf_ray.progress import say
 from rrtf_ray.records import Problem, Source
+from rrtf_ray.store.files import read_bytes
+from rrtf_ray.store.rows import RowStore
 
 
 def hash_of(path: str) -> str:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from rrtf_ray.artifacts import local_copy
-from rrtf_ray.config import EngineArguments, ModelConfig, SampleConfig
-from rrtf_ray.core.groups import Draft, stable_seed
+from rrtf_ray.config import ModelConfig, SampleConfig
+from rrtf_ray.core.groups import Draft
+from rrtf_ray.engines.arguments import engine_arguments
+from rrtf_ray.engines.environment import set_engine_environment
 from rrtf_ray.errors import StageError
+from rrtf_ray.identity import stable_seed
 from rrtf_ray.records import Problem, Sampling
-from rrtf_ray.stages.engine_watch import ACTOR_PID
+from rrtf_ray.store.files import local_copy
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
@@ -113,40 +115,6 @@ class VLLMSampler:
                 ) from error
             dead.shutdown()
             self._engine = self._start()
-
-
-def set_engine_environment() -> None:
-    """For engines that this process starts: they end with it, and say warnings only. Before vLLM is imported."""
-    os.environ[ACTOR_PID] = str(os.getpid())
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-    # Bound to cores, every engine of a machine would take the same ones.
-    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-
-
-def engine_arguments(config: EngineArguments) -> dict[str, Any]:
-    """vLLM's engine arguments for a model configuration, for sampling and for serving alike."""
-    from vllm.platforms import current_platform
-
-    arguments: dict[str, Any] = {
-        "dtype": config.dtype,
-        "max_model_len": config.max_model_len,
-        "tensor_parallel_size": config.tensor_parallel_size,
-        "worker_extension_cls": "rrtf_ray.stages.engine_watch.WatchActor",
-    }
-    if config.kv_cache_memory_bytes:
-        arguments["kv_cache_memory_bytes"] = config.kv_cache_memory_bytes
-    if current_platform.is_cpu():
-        # A seeded request whose prompt is computed in pieces kills the engine: CPU generators cannot be rewound
-        # ("CPU Generator does not use offset"). Whole prompts need a step that holds the longest of them.
-        arguments |= {
-            "enable_chunked_prefill": False,
-            "max_num_batched_tokens": max(4096, config.max_model_len),
-        }
-        if config.tensor_parallel_size == 1:
-            # A worker process of its own would make the engine's process spin on a second core while it waits for it,
-            # and "uni" is turned back into that on CPU. OMP_NUM_THREADS, which Ray sets from num_cpus, reaches it here.
-            arguments["distributed_executor_backend"] = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
-    return arguments | config.engine
 
 
 class ReplaySampler:

@@ -18,9 +18,10 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from rrtf_ray.artifacts import RowStore, ids_of, resolve
 from rrtf_ray.records import Group, Outcome, Ranking
 from rrtf_ray.schemas import from_table
+from rrtf_ray.store.files import resolve
+from rrtf_ray.store.rows import RowStore, ids_of
 
 ROWS_PER_PART = 64
 LIGHT = 0.05

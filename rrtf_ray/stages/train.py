@@ -18,14 +18,16 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.queue import Empty, Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from rrtf_ray.artifacts import MANIFEST, exists, join, read_json, remove, resolve
-from rrtf_ray.config import Config, fingerprint, resolved
+from rrtf_ray.cluster.resources import require
+from rrtf_ray.config import Config, resolved
 from rrtf_ray.errors import InputError, RRTFError, StageError
+from rrtf_ray.identity import fingerprint
 from rrtf_ray.progress import bar, say
-from rrtf_ray.run_dir import RunDir, label, model_name
-from rrtf_ray.stages.cluster import require
-from rrtf_ray.stages.preflight import check_training, model_identity
-from rrtf_ray.stages.tracking import tracker
+from rrtf_ray.stages.preflight import check_training
+from rrtf_ray.store.files import MANIFEST, exists, join, read_json, remove, resolve
+from rrtf_ray.store.models import model_identity
+from rrtf_ray.store.run_dir import RunDir, label, model_name
+from rrtf_ray.training.tracking import tracker
 from rrtf_ray.training.worker import train_worker
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
-from rrtf_ray.config import LoraConfig, TrainConfig, fingerprint
+from rrtf_ray.config import LoraConfig, TrainConfig
 from rrtf_ray.core.examples import Example
 from rrtf_ray.errors import StageError
+from rrtf_ray.identity import fingerprint
 from rrtf_ray.training.model import load_model
 from rrtf_ray.training.objective import Objective
 

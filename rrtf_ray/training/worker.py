@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 
-from rrtf_ray.artifacts import RowStore, local_copy, upload_dir
 from rrtf_ray.config import TrainConfig
 from rrtf_ray.core.examples import Example, choose, schedule, tokenize
 from rrtf_ray.errors import RRTFError, StageError
 from rrtf_ray.records import Ranking, Reason
+from rrtf_ray.store.files import local_copy, upload_dir
+from rrtf_ray.store.rows import RowStore
 from rrtf_ray.training.engine import load_state, save_state, start_engine, whole_weights
 from rrtf_ray.training.model import choose_path
 from rrtf_ray.training.objective import plain_model

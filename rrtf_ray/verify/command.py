@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
-from rrtf_ray.artifacts import read_bytes
 from rrtf_ray.errors import DataError, InputError, StageError
 from rrtf_ray.problems import format_of, load, read_manifest
 from rrtf_ray.problems.samples import ProblemIndex, read_samples
@@ -18,6 +17,7 @@ from rrtf_ray.problems.source import is_hub, read_rows
 from rrtf_ray.progress import bar, console, say
 from rrtf_ray.records import Outcome, Problem
 from rrtf_ray.sandbox import Limits
+from rrtf_ray.store.files import read_bytes
 from rrtf_ray.verify.results import default_output, results_file
 from rrtf_ray.verify.rows import Tally, batches_of, row_of, samples_of
 from rrtf_ray.verify.workers import judged

@@ -11,8 +11,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from rrtf_ray.artifacts import is_local
 from rrtf_ray.errors import DataError, InputError, StageError
+from rrtf_ray.store.files import is_local
 from rrtf_ray.verify.rows import Sample, check_kept
 
 

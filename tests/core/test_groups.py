@@ -1,5 +1,6 @@
 from rrtf_ray.core.contamination import overlap
-from rrtf_ray.core.groups import Draft, build_group, stable_seed
+from rrtf_ray.core.groups import Draft, build_group
+from rrtf_ray.identity import stable_seed
 from rrtf_ray.records import Source
 from tests.records_for_tests import problem
 

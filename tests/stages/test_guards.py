@@ -4,14 +4,14 @@ from collections import Counter
 
 import pytest
 
-from rrtf_ray.artifacts import RowStore
+from rrtf_ray.cluster.failures import unwrapped
 from rrtf_ray.config import Config
 from rrtf_ray.errors import DataError, StageError
 from rrtf_ray.records import Outcome, Problem, Source
-from rrtf_ray.stages.cluster import unwrapped
 from rrtf_ray.stages.produce import _check_sandbox_errors
 from rrtf_ray.stages.replay import load_replay
 from rrtf_ray.stages.stream import Tally, tally_of
+from rrtf_ray.store.rows import RowStore
 from tests.records_for_tests import candidate, group, problem
 
 

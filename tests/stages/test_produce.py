@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from rrtf_ray.artifacts import read_bytes, read_json
 from rrtf_ray.problems import write_problems
 from rrtf_ray.records import Outcome, Problem, ProblemKind, Reason, Split, Test, TestKind
-from rrtf_ray.run_dir import RunDir
+from rrtf_ray.store.files import read_bytes, read_json
+from rrtf_ray.store.run_dir import RunDir
 
 pytestmark = pytest.mark.ray
 

@@ -17,7 +17,7 @@ from rrtf_ray.config import RankConfig
 from rrtf_ray.core.ranking import rank
 from rrtf_ray.quickstart import generate_problems
 from rrtf_ray.records import Outcome
-from rrtf_ray.run_dir import RunDir
+from rrtf_ray.store.run_dir import RunDir
 from tests.records_for_tests import candidate, group
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]

@@ -6,8 +6,8 @@ from rrtf_ray.config import Config, LossConfig, RankConfig, TrainConfig
 from rrtf_ray.core.ranking import rank
 from rrtf_ray.errors import ConfigError, InputError
 from rrtf_ray.records import Outcome, Reason
-from rrtf_ray.run_dir import RunDir
 from rrtf_ray.stages.preflight import check_training
+from rrtf_ray.store.run_dir import RunDir
 from rrtf_ray.training.worker import make_examples
 from tests.records_for_tests import candidate, group
 

@@ -1,4 +1,4 @@
-"""What runs in the zygote and in the candidate's process; nothing here is imported by the supervisor.
+"""What runs in the zygote and its forks only.
 
 Standard library only: the zygote's interpreter has no site-packages.
 """

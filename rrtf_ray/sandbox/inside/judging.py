@@ -16,11 +16,10 @@ import sys
 import types
 from typing import Any, NoReturn
 
-from rrtf_ray.sandbox import wire
-from rrtf_ray.sandbox.inside import rehearsal, testing
-from rrtf_ray.sandbox.inside.channel import GIVEN, Reader, write_message
-from rrtf_ray.sandbox.inside.remote import Program
-from rrtf_ray.sandbox.inside.testing import CHECK_NAME, GARBAGE, UNFORESEEN, Record
+from rrtf_ray.sandbox.shared import rehearsal, testing, wire
+from rrtf_ray.sandbox.shared.channel import GIVEN, Reader, write_message
+from rrtf_ray.sandbox.shared.remote import Program
+from rrtf_ray.sandbox.shared.testing import CHECK_NAME, GARBAGE, UNFORESEEN, Record
 
 _RECURSION = 10_000
 """Nested values may be deeper than what Python allows by default."""

@@ -16,8 +16,8 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from rrtf_ray.sandbox.inside import codec, loading
-from rrtf_ray.sandbox.inside.channel import (
+from rrtf_ray.sandbox.shared import codec, loading
+from rrtf_ray.sandbox.shared.channel import (
     CHANNEL,
     ENTRY,
     GIVEN,
@@ -28,8 +28,8 @@ from rrtf_ray.sandbox.inside.channel import (
     write_all,
     write_message,
 )
-from rrtf_ray.sandbox.inside.decoding import Decoder
-from rrtf_ray.sandbox.inside.loading import Unusable, describe, shown_by
+from rrtf_ray.sandbox.shared.decoding import Decoder
+from rrtf_ray.sandbox.shared.loading import Unusable, describe, shown_by
 
 _ITERATORS = (types.GeneratorType, map, filter, zip, enumerate, reversed)
 LOADED: list[Any] = ["load", "", "", {"d": []}]

@@ -10,11 +10,10 @@ import functools
 import os
 from typing import Any, NoReturn
 
-from rrtf_ray.sandbox import wire
-from rrtf_ray.sandbox.inside import loading, testing
-from rrtf_ray.sandbox.inside.channel import GIVEN, take_given
-from rrtf_ray.sandbox.inside.loading import Unusable
-from rrtf_ray.sandbox.inside.testing import Stop
+from rrtf_ray.sandbox.shared import loading, testing, wire
+from rrtf_ray.sandbox.shared.channel import GIVEN, take_given
+from rrtf_ray.sandbox.shared.loading import Unusable
+from rrtf_ray.sandbox.shared.testing import Stop
 
 
 def run(job: dict[str, Any]) -> NoReturn:

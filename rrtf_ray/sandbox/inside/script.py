@@ -11,10 +11,9 @@ import sys
 import threading
 from typing import Any, NoReturn
 
-from rrtf_ray.sandbox import wire
-from rrtf_ray.sandbox.inside import loading, testing
-from rrtf_ray.sandbox.inside.channel import GIVEN, take_given
-from rrtf_ray.sandbox.inside.loading import Unusable, describe
+from rrtf_ray.sandbox.shared import loading, testing, wire
+from rrtf_ray.sandbox.shared.channel import GIVEN, take_given
+from rrtf_ray.sandbox.shared.loading import Unusable, describe
 
 _open = open
 _STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1}

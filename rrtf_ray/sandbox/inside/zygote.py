@@ -25,9 +25,9 @@ from _sitebuiltins import Quitter
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from rrtf_ray.sandbox import wire
 from rrtf_ray.sandbox.inside import judging, kernel, layers, program, same_interpreter, script
 from rrtf_ray.sandbox.inside.layers import Layers
+from rrtf_ray.sandbox.shared import wire
 
 _PRELOADED = """
     __future__ abc array ast bisect calendar codecs collections collections.abc contextlib

@@ -526,7 +526,7 @@ ENTRIES = (
     raises(
         "Stop of the sandbox's",
         "the judge's own exception for the end of the tests, by its name",
-        "Stop = type('Stop', (Exception,), {'__module__': 'rrtf_ray.sandbox.inside.testing'})\n",
+        "Stop = type('Stop', (Exception,), {'__module__': 'rrtf_ray.sandbox.shared.testing'})\n",
         "Stop",
     ),
     raises(

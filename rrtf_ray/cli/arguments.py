@@ -1,0 +1,56 @@
+"""Arguments that several commands share, and what turns their text into values."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import Any
+
+Run = Callable[[argparse.Namespace], int]
+
+
+def command(commands: Any, name: str, run: Run, help: str, description: str | None = None) -> argparse.ArgumentParser:
+    """A new command's parser; `run` is what it calls. description: of its own --help, if that is not `help`."""
+    made: argparse.ArgumentParser = commands.add_parser(name, help=help, description=description)
+    made.set_defaults(run=run)
+    return made
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """--config and the overrides of a run's settings."""
+    parser.add_argument("--config", metavar="FILE", help="YAML file; see jobs/configs (default: all defaults)")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings that win over the file")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return value
+
+
+def positives(text: str) -> tuple[int, ...]:
+    """Whole numbers from 1, separated by commas."""
+    return tuple(positive(part.strip()) for part in text.split(","))
+
+
+def seconds(text: str) -> float:
+    """Seconds above 0."""
+    return _above_zero(text, "seconds")
+
+
+def gib(text: str) -> float:
+    """GiB above 0."""
+    return _above_zero(text, "GiB")
+
+
+def _above_zero(text: str, unit: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of {unit} above 0")
+    return value

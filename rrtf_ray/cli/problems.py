@@ -1,0 +1,59 @@
+"""`rrtf problems import` and `rrtf problems check`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from rrtf_ray.cli.arguments import command, positive
+
+
+def add(commands: Any) -> None:
+    """The commands that make and check problem sets."""
+    problems = commands.add_parser("problems", help="import or check problem sets")
+    actions = problems.add_subparsers(dest="action", required=True, metavar="ACTION")
+    load = command(actions, "import", _import, "turn a public problem file into a data set of this project")
+    load.add_argument(
+        "--format",
+        required=True,
+        help="humaneval, mbpp, mbpp-challenge, evalplus, leetcode, stdio or parquet",
+    )
+    load.add_argument("--input", required=True, help="a file (gz too), a URI, or a Hugging Face data set id")
+    load.add_argument("--output", required=True, help="the directory or URI to write")
+    load.add_argument("--split", choices=("train", "held_out"), help="put all problems into this split")
+    check = command(actions, "check", _check, "run every reference solution against its own tests")
+    check.add_argument("directory", help="what `problems import` wrote")
+    check.add_argument("--limit", type=positive, metavar="N", help="only the first N problems")
+    check.add_argument(
+        "--cpu-s", type=float, default=10.0, help="limit of CPU time a reference, in seconds (default 10)"
+    )
+
+
+def _import(args: argparse.Namespace) -> int:
+    from rrtf_ray import problems
+    from rrtf_ray.records import Split
+
+    found = problems.load(args.format, args.input, split=Split(args.split) if args.split else None)
+    manifest = problems.write_problems(found, args.output, format_name=args.format, source=os.path.basename(args.input))
+    print(f"{manifest['num_problems']} problems written to {args.output}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from itertools import islice
+
+    from rrtf_ray.problems import read_manifest, read_problems
+    from rrtf_ray.problems.check import CheckReport, check_references
+    from rrtf_ray.progress import bar
+    from rrtf_ray.sandbox import Limits, Sandbox
+
+    report = CheckReport()
+    total = min(read_manifest(args.directory)["num_problems"], args.limit or sys.maxsize)
+    limits = Limits(wall_s=4 * args.cpu_s, cpu_s=args.cpu_s)
+    with Sandbox(limits) as sandbox, bar("check", total) as shown:
+        for _ in check_references(islice(read_problems(args.directory), total), sandbox, report):
+            shown.advance(1)
+    print(report)
+    return 1 if report.failures else 0

@@ -1,0 +1,47 @@
+"""`rrtf verify`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rrtf_ray.cli.arguments import command, positive, positives, seconds
+
+
+def add(commands: Any) -> None:
+    """The command that runs samples against problems."""
+    verify = command(
+        commands,
+        "verify",
+        _verify,
+        "run samples that you have against problems; pass@k",
+        "Run samples that you have against problems, each in a sandbox; without Ray.",
+    )
+    verify.add_argument("--problems", required=True, help="a file (gz too) or what `problems import` wrote")
+    verify.add_argument(
+        "--samples", required=True, help="JSON lines (gz too): task_id and completion, solution or samples"
+    )
+    verify.add_argument("--output", help="a JSON line for each sample (default: SAMPLES.results.jsonl); continued")
+    verify.add_argument("--overwrite", action="store_true", help="begin anew where the output exists")
+    verify.add_argument("--format", help="of the problems (default: told by the fields of their first row)")
+    verify.add_argument("--workers", type=positive, metavar="N", help="programs at once (default: number of CPUs)")
+    verify.add_argument(
+        "--timeout-s", type=seconds, default=3.0, metavar="S", help="processor time of a program (default 3)"
+    )
+    verify.add_argument("--k", type=positives, default=(1, 10, 100), metavar="K,K", help="pass@k (default 1,10,100)")
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from rrtf_ray.verify import verify
+
+    verify(
+        args.problems,
+        args.samples,
+        output=args.output,
+        overwrite=args.overwrite,
+        format=args.format,
+        workers=args.workers,
+        timeout_s=args.timeout_s,
+        ks=args.k,
+    )
+    return 0

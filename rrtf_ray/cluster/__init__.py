@@ -1,0 +1,1 @@
+"""The Ray cluster: connecting, resources, and Ray's errors."""

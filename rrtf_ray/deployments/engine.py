@@ -1,0 +1,149 @@
+"""One engine as a Ray Serve deployment: vLLM's OpenAI layer, asked by the gateway in plain dictionaries.
+
+Built on `ray.serve.llm`'s server, which starts vLLM and knows its protocol. What is ours: adapters are there from the
+start, tokens that come close together travel together, and a replica whose engine died ends at once, so that Ray
+Serve replaces it and the gateway asks again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from pydantic import ValidationError
+from ray.llm._internal.serve.core.configs.llm_config import DiskMultiplexConfig
+from ray.llm._internal.serve.core.configs.openai_api_models import ChatCompletionRequest, CompletionRequest
+from ray.llm._internal.serve.engines.vllm.vllm_engine import VLLMEngine
+from ray.serve.llm import LLMConfig, LLMServer
+
+from rrtf_ray.engines.watch import ACTOR_PID
+from rrtf_ray.errors import StageError, first_line
+from rrtf_ray.serving.gathering import gathered
+
+log = logging.getLogger("ray.serve")
+
+STREAM_INTERVAL_S = 0.02
+MAX_STREAM_INTERVAL_S = 0.25
+"""Tokens travel together for so long for each request that is answered at the same time, and at most so long."""
+_REQUESTS = {"completions": CompletionRequest, "chat": ChatCompletionRequest}
+
+
+class _Engine(VLLMEngine):
+    """`ray.serve.llm` gives every engine on CPUs a worker process, for which the engine's own process then spins on a
+    core of its own. Where our arguments say otherwise, they count."""
+
+    def _start_async_llm_engine(self, arguments: Any, config: Any, group: Any) -> Any:
+        if asked := self.llm_config.engine_kwargs.get("distributed_executor_backend"):
+            config.parallel_config.distributed_executor_backend = asked
+        return super()._start_async_llm_engine(arguments, config, group)
+
+
+class EngineServer(LLMServer):
+    """A replica: one vLLM engine."""
+
+    _default_engine_cls = _Engine  # type: ignore[assignment]
+
+    async def __init__(  # type: ignore[misc]  # Ray Serve awaits it
+        self, llm_config: LLMConfig, settings: dict[str, Any]
+    ) -> None:
+        """settings: the EngineSettings that llm_config was made from."""
+        os.environ[ACTOR_PID] = str(os.getpid())
+        self._settings = settings
+        self._ongoing = 0
+        await super().__init__(llm_config)
+
+    async def start(self) -> None:
+        await super().start()
+        for number, (name, folder) in enumerate(self._settings["adapters"].items(), start=1):
+            await self._running.resolve_lora(
+                DiskMultiplexConfig(
+                    model_id=name, max_total_tokens=None, local_path=folder, lora_assigned_int_id=number
+                )
+            )
+        # The first request that samples compiles for seconds on a CPU. It shall not be a client's.
+        body = {"model": self._settings["name"], "prompt": [0], "max_tokens": 2, "temperature": 1, "top_p": 0.9}
+        async for answer in self.answer("completions", body | {"top_k": 8}):
+            if isinstance(answer, dict):
+                raise StageError(f"{self._settings['model']} does not complete a prompt of one token: {answer}")
+
+    @property
+    def _client(self) -> Any:
+        return self._running._engine_client
+
+    @property
+    def _running(self) -> Any:
+        assert self.engine is not None, "start() has returned"
+        return self.engine
+
+    async def describe(self) -> dict[str, Any]:
+        """What the gateway must know (`rrtf_ray.serving.models.Engine`)."""
+        client = self._client
+        tokenizer = await _maybe_awaited(client.get_tokenizer())
+        return {
+            "adapters": list(self._settings["adapters"]),
+            "max_model_len": client.model_config.max_model_len,
+            "vocab_size": client.model_config.get_vocab_size(),
+            "chat": getattr(tokenizer, "chat_template", None) is not None,
+            "tokenizer": tokenizer.backend_tokenizer.to_str(),
+            "max_ongoing_requests": self._settings["max_ongoing_requests"],
+        }
+
+    async def settings(self) -> dict[str, Any]:
+        """What it was started with, for the next rollout."""
+        return self._settings
+
+    async def unfinished(self) -> int:
+        """Requests that are in the engine now."""
+        return self._client.output_processor.get_num_unfinished_requests()
+
+    async def answer(self, call: str, body: dict[str, Any]) -> AsyncGenerator[list[str] | str | dict[str, Any], None]:
+        """One request. call: completions or chat.
+
+        Yields lists of server-sent events for a stream, else the answer's JSON; for an error a dictionary as vLLM
+        answers it.
+        """
+        try:
+            request = _REQUESTS[call](**body)
+        except ValidationError as error:
+            found = error.errors()[0]
+            yield {"error": {"message": found["msg"], "param": str((found["loc"] or ("",))[0]), "code": 400}}
+            return
+        stream = getattr(self._running, call)(request, None)
+        self._ongoing += 1
+        try:
+            if body.get("stream"):
+                async with aclosing(gathered(stream, self._interval_s)) as lists:
+                    async for items in lists:
+                        if any('"error"' in item[:20] for item in items if isinstance(item, str)):
+                            self._end_if_dead()
+                        errors = [item for item in items if not isinstance(item, str)]
+                        yield self._refused(errors[0]) if errors else items
+            else:
+                async for item in stream:
+                    yield self._refused(item) if hasattr(item, "error") else item.model_dump_json()
+        except Exception as error:
+            log.warning("a request failed", exc_info=True)
+            self._end_if_dead()
+            yield {"error": {"message": first_line(error), "code": 500}}
+        finally:
+            self._ongoing -= 1
+            await stream.aclose()
+
+    def _refused(self, error: Any) -> dict[str, Any]:
+        self._end_if_dead()
+        return error.model_dump()
+
+    def _interval_s(self) -> float:
+        return min(MAX_STREAM_INTERVAL_S, STREAM_INTERVAL_S * self._ongoing)
+
+    def _end_if_dead(self) -> None:
+        """Leave a dead engine's replica to Ray Serve, which starts another, without waiting for a health check."""
+        if self._client.errored:
+            os._exit(1)
+
+
+async def _maybe_awaited(value: Any) -> Any:
+    return await value if hasattr(value, "__await__") else value

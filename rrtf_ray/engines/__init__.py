@@ -1,0 +1,1 @@
+"""vLLM's arguments, environment and watch, for every engine of this package."""

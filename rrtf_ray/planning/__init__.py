@@ -1,0 +1,1 @@
+"""`rrtf plan`: what training takes, from configuration files alone."""

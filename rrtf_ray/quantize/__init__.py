@@ -1,0 +1,1 @@
+"""`rrtf quantize`: an int8 checkpoint for serving, compared with the original."""

@@ -1,0 +1,78 @@
+"""Where everything lies in a run directory.
+
+config.yaml, environment.json     what was run, with which versions and seeds
+problems/{train,held_out}/        the problems of this run
+student/                          the quickstart's model, where one was made
+round-01/groups/                  candidates with verdicts (`rrtf sample` alone: round-01/samples/)
+round-01/rankings/
+round-01/checkpoint/              Hugging Face safetensors
+evaluations/{base,round-01}/      groups/ and evaluation.json
+metrics.jsonl, summary.json, logs/
+tracking/                         with train.tracking only
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rrtf_ray.records import Group, Problem, Ranking, Split
+from rrtf_ray.store.files import absolute, join
+from rrtf_ray.store.rows import RowStore
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """The places of one run. Rounds count from 1."""
+
+    uri: str
+
+    def at(self, *parts: str) -> str:
+        return join(self.uri, *parts)
+
+    def problems(self, split: Split) -> RowStore[Problem]:
+        return RowStore(self.at("problems", split.value), Problem, "id")
+
+    def student(self) -> str:
+        return self.at("student")
+
+    def samples(self, number: int) -> RowStore[Group]:
+        """Groups without verdicts, where sample ran by itself."""
+        return RowStore(self.at(_round(number), "samples"), Group, "problem.id")
+
+    def groups(self, number: int) -> RowStore[Group]:
+        return RowStore(self.at(_round(number), "groups"), Group, "problem.id")
+
+    def rankings(self, number: int) -> RowStore[Ranking]:
+        return RowStore(self.at(_round(number), "rankings"), Ranking, "problem_id")
+
+    def training_state(self, number: int) -> str:
+        """Optimizer and scheduler state for a restart; gone once the checkpoint is complete."""
+        return self.at(_round(number), "training-state")
+
+    def checkpoint(self, number: int) -> str:
+        return self.at(_round(number), "checkpoint")
+
+    def tracking(self) -> str:
+        """What `train.tracking` keeps on this machine: TensorBoard's event files, ids of runs."""
+        return self.at("tracking")
+
+    def evaluation(self, label: str) -> str:
+        return self.at("evaluations", label)
+
+    def evaluated_groups(self, label: str) -> RowStore[Group]:
+        return RowStore(join(self.evaluation(label), "groups"), Group, "problem.id")
+
+
+def model_name(run_dir: str, model: str) -> str:
+    """A model's name in settings and records: relative to the run directory where it lies in it, so that a run
+    directory may be moved and continued."""
+    return model.removeprefix(absolute(run_dir).rstrip("/") + "/")
+
+
+def label(number: int) -> str:
+    """The name of the model after round `number`; 0 is the model that the run began with."""
+    return _round(number) if number else "base"
+
+
+def _round(number: int) -> str:
+    return f"round-{number:02d}"

@@ -1,0 +1,290 @@
+"""The whole service on a real cluster: Ray Serve, the gateway, vLLM, and the clients that people use."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import openai
+import psutil
+import pytest
+
+from rrtf_ray.config_file import validate
+from rrtf_ray.serving.keys import new_key
+from rrtf_ray.serving.settings import ServeSettings
+
+pytestmark = [pytest.mark.ray, pytest.mark.e2e]
+
+TEMPLATE = "{% for m in messages %}{{ m.content }}\n{% endfor %}"
+PREFIX = "def double(x):\n    # twice the number\n"
+SUFFIX = "\n\nprint(double(4))\n"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(student, tmp_path_factory):
+    """The small student, with a chat template, which its makers did not give it."""
+    folder = tmp_path_factory.mktemp("served") / "model"
+    shutil.copytree(student, folder)
+    (folder / "chat_template.jinja").write_text(TEMPLATE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(cluster, checkpoint, tmp_path_factory):
+    """A running service as (URL, key)."""
+    from rrtf_ray.deployments.applications import served
+
+    key, line = new_key("tests", rate=1_000_000)
+    keys_file = tmp_path_factory.mktemp("keys") / "keys.txt"
+    keys_file.write_text(line + "\n")
+    settings = validate(
+        ServeSettings,
+        {
+            "engine": {
+                "model": str(checkpoint),
+                "max_model_len": 512,
+                "kv_cache_memory_bytes": 64 * 2**20,
+                "engine": {"enforce_eager": True},
+            },
+            "gateway": {"keys_file": str(keys_file)},
+        },
+    )
+    with served(settings) as url:
+        yield url, key
+
+
+@pytest.fixture(scope="module")
+def http(service):
+    url, key = service
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=120) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client(service):
+    url, key = service
+    return openai.OpenAI(base_url=f"{url}/v1", api_key=key, timeout=120, max_retries=0)
+
+
+@pytest.fixture(scope="module")
+def expected(checkpoint):
+    """The middle that Transformers writes greedily between PREFIX and SUFFIX."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    model = AutoModelForCausalLM.from_pretrained(checkpoint)
+    text = f"<fim_prefix>{PREFIX}<fim_suffix>{SUFFIX}<fim_middle>"
+    ids = torch.tensor([tokenizer(text)["input_ids"]])
+    found = model.generate(ids, max_new_tokens=24, do_sample=False, pad_token_id=tokenizer.pad_token_id)
+    return tokenizer.decode(found[0, ids.shape[1] :], skip_special_tokens=True)
+
+
+def choices(answer):
+    """The choices of a stream's events, one after the other."""
+    lines = [line.removeprefix("data: ") for line in answer.text.split("\n\n") if line.startswith("data: {")]
+    return [choice for line in lines for choice in json.loads(line).get("choices", ())]
+
+
+def test_the_openai_client_fills_in_the_middle_as_transformers_does(client, expected):
+    from rrtf_ray.serving.middle import trim
+
+    asked = {"model": "rrtf", "prompt": PREFIX, "suffix": SUFFIX, "max_tokens": 24, "temperature": 0}
+    answer = client.completions.create(**asked)
+    assert answer.choices[0].text == trim(expected, SUFFIX)[0]
+    assert answer.usage.completion_tokens > 0
+    stream = client.completions.create(**asked, stream=True, stream_options={"include_usage": True})
+    chunks = list(stream)
+    assert "".join(c.choices[0].text for c in chunks if c.choices) == answer.choices[0].text
+    assert chunks[-1].usage.prompt_tokens == answer.usage.prompt_tokens
+
+
+def test_the_openai_client_completes_chats_and_lists(client):
+    plain = {"model": "rrtf", "prompt": PREFIX, "max_tokens": 8, "temperature": 0}
+    text = client.completions.create(**plain).choices[0].text
+    assert "".join(c.choices[0].text for c in client.completions.create(**plain, stream=True)) == text
+    talk = {"model": "rrtf", "messages": [{"role": "user", "content": PREFIX}], "max_tokens": 8, "temperature": 0}
+    said = client.chat.completions.create(**talk).choices[0].message.content
+    parts = client.chat.completions.create(**talk, stream=True)
+    assert said
+    assert "".join(c.choices[0].delta.content or "" for c in parts if c.choices) == said
+    (model,) = client.models.list().data
+    assert (model.id, model.max_model_len) == ("rrtf", 512)
+
+
+def test_the_openai_client_gets_errors_that_it_knows(service, client):
+    with pytest.raises(openai.NotFoundError, match="does not exist"):
+        client.completions.create(model="other", prompt="a")
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.completions.create(model="rrtf", prompt="a" * 3000, max_tokens=100)
+    assert "512" in caught.value.message
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.completions.create(model="rrtf", prompt="a", temperature=9)
+    assert caught.value.param == "temperature"
+    with pytest.raises(openai.AuthenticationError):
+        openai.OpenAI(base_url=f"{service[0]}/v1", api_key="wrong").models.list()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "read"),
+    [
+        pytest.param(
+            "/v1/completions",
+            {
+                "model": "rrtf",
+                "prompt": f"<|fim_prefix|>{PREFIX}<|fim_suffix|>{SUFFIX}<|fim_middle|>",
+                "stream": True,
+                "max_tokens": 24,
+                "temperature": 0,
+                "stop": ["<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>", "/src/"],
+            },
+            lambda answer: "".join(c["text"] for c in choices(answer)),
+            id="continue-vllm",
+        ),
+        pytest.param(
+            "/fim/completions",
+            {"model": "rrtf", "prompt": PREFIX, "suffix": SUFFIX, "stream": True, "max_tokens": 24, "temperature": 0},
+            lambda answer: "".join(c["delta"]["content"] for c in choices(answer)),
+            id="continue-mistral",
+        ),
+        pytest.param(
+            "/v1/completions",
+            {
+                "model": "rrtf",
+                "prompt": f"<fim_prefix>{PREFIX}<fim_suffix>{SUFFIX}<fim_middle>",
+                "max_tokens": 24,
+                "temperature": 0,
+                "top_p": 0.95,
+            },
+            lambda answer: answer.json()["choices"][0]["text"],
+            id="llm-ls",
+        ),
+        pytest.param(
+            "/infill",
+            {
+                "input_prefix": PREFIX,
+                "input_suffix": SUFFIX,
+                "input_extra": [],
+                "prompt": "",
+                "n_predict": 24,
+                "temperature": 0,
+                "top_k": 40,
+                "top_p": 0.99,
+                "stream": False,
+                "n_indent": 4,
+                "samplers": ["top_k", "top_p", "infill"],
+                "cache_prompt": True,
+                "t_max_prompt_ms": 500,
+                "t_max_predict_ms": 1000,
+                "response_fields": ["content", "timings/prompt_n"],
+            },
+            lambda answer: answer.json()["content"],
+            id="llama.vscode",
+        ),
+        pytest.param(
+            "/v1/completions",
+            {
+                "model": "rrtf",
+                "prompt": PREFIX,
+                "suffix": SUFFIX,
+                "stream": True,
+                "stop": ["\n\n\n"],
+                "max_tokens": 24,
+                "temperature": 0,
+            },
+            lambda answer: "".join(c["text"] for c in choices(answer)),
+            id="void",
+        ),
+    ],
+)
+def test_editors_get_the_same_middle(http, client, path, body, read):
+    answer = http.post(path, json=body)
+    assert answer.status_code == 200, answer.text
+    asked = {"model": "rrtf", "prompt": PREFIX, "suffix": SUFFIX, "max_tokens": 24, "temperature": 0}
+    assert read(answer) == client.completions.create(**asked).choices[0].text
+    assert "fim_" not in answer.text
+
+
+def test_llama_vscode_warms_the_prefix_cache(http):
+    answer = http.post("/infill", json={"input_prefix": PREFIX, "input_suffix": SUFFIX, "n_predict": 0})
+    assert answer.json()["content"] == ""
+
+
+def test_code_longer_than_the_context_is_cut_around_the_cursor(http):
+    line = "total = total + number\n"
+    answer = http.post("/infill", json={"input_prefix": line * 500, "input_suffix": line * 500, "n_predict": 8})
+    assert answer.status_code == 200
+    assert answer.json()["truncated"] is True
+    assert 256 < answer.json()["tokens_evaluated"] <= 512 - 8
+
+
+def test_curl_and_health_and_metrics(service, http):
+    url, key = service
+    command = ["curl", "-sS", f"{url}/v1/completions", "-H", f"Authorization: Bearer {key}"]
+    body = '{"model": "rrtf", "prompt": "def f(x):\\n", "suffix": "\\n", "max_tokens": 4}'
+    done = subprocess.run([*command, "-d", body], capture_output=True, text=True, timeout=60)
+    assert json.loads(done.stdout)["choices"], done
+    assert httpx.get(f"{url}/health").json()["models"] == {"rrtf": "ok"}
+    assert httpx.get(f"{url}/metrics").status_code == 401
+    assert 'rrtf_requests_total{model="rrtf",route="/infill",status="200"}' in http.get("/metrics").text
+
+
+def unfinished():
+    """Requests that are in vLLM's engine."""
+    from ray import serve
+
+    return serve.get_app_handle("engine-rrtf-1").unfinished.remote().result(timeout_s=30)
+
+
+def seconds_until(condition, limit_s):
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < limit_s, "it never came to that"
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_goes_away_frees_the_engine(service, http, stream):
+    url, key = service
+    body = {"prompt": PREFIX, "max_tokens": 450, "n": 16, "ignore_eos": True, "stream": stream}
+    began = time.monotonic()
+    assert http.post("/v1/completions", json=body).status_code == 200
+    whole_s = time.monotonic() - began
+    host, port = url.removeprefix("http://").split(":")
+    raw = json.dumps(body).encode()
+    head = f"POST /v1/completions HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\nContent-Length: {len(raw)}"
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(head.encode() + b"\r\n\r\n" + raw)
+        seconds_until(lambda: unfinished() > 0, 30)
+    freed_s = seconds_until(lambda: unfinished() == 0, 60)
+    assert freed_s < whole_s / 2, f"freed after {freed_s:.2f} s, while a whole answer takes {whole_s:.2f} s"
+
+
+def test_the_page_works(service):
+    from tests.serving.page_checks import check_page, chromium_page
+
+    url, key = service
+    with chromium_page() as page:
+        check_page(page, url, key)
+
+
+def test_a_killed_engine_costs_its_requests_in_flight_and_comes_back(service, http):
+    """Last: it takes the engine away. A request in flight fails with a clear 503; one that comes after it waits."""
+    ours = psutil.Process().children(recursive=True)
+    (engine,) = [p for p in ours if "VLLM::EngineCor" in p.name()]
+    body = {"prompt": PREFIX, "max_tokens": 450, "n": 16, "ignore_eos": True}
+    with ThreadPoolExecutor() as pool:
+        lost = pool.submit(http.post, "/v1/completions", json=body)
+        seconds_until(lambda: unfinished() > 0, 30)
+        os.kill(engine.pid, signal.SIGKILL)
+        assert lost.result(timeout=130).status_code in (200, 503)
+    answer = http.post("/v1/completions", json={"prompt": PREFIX, "max_tokens": 4})
+    assert answer.status_code == 200, answer.text
+    assert not psutil.pid_exists(engine.pid)
+    seconds_until(lambda: http.get("/health").status_code == 200, 30)
