@@ -1,4 +1,4 @@
-"""Ray's errors unwrapped: what Ray put around an error of ours is taken off in this place only."""
+"""Ray's errors unwrapped: the only place that takes off what Ray wraps around an error."""
 
 from __future__ import annotations
 
@@ -6,38 +6,67 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-import ray
+from ray.exceptions import (
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    RayActorError,
+    RayError,
+    WorkerCrashedError,
+)
 
 from rrtf_ray.errors import RRTFError, StageError
 
 log = logging.getLogger(__name__)
 
+_LOST = (RayActorError, WorkerCrashedError, NodeDiedError, ObjectLostError, LocalRayletDiedError)
+
 
 @contextlib.contextmanager
 def unwrapped(stage: str) -> Iterator[None]:
-    """Turn what Ray wraps around an error of ours back into that error; anything else becomes a StageError."""
+    """Raise an error of ours as itself, whatever Ray wrapped around it, and any other error of Ray as a StageError."""
     try:
         yield
-    # Also where Ray's error is one of ours by inheritance: its text is a remote traceback then.
-    except ray.exceptions.RayError as error:
-        ours = _ours(error)
-        if ours is not None:
-            raise ours from error
-        log.error("%s failed", stage, exc_info=error)
-        last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-        raise StageError(
-            f"{stage} failed: {last}; finished rows are kept; the cause stands in run_dir/logs/driver.log "
-            "and in the workers' logs"
-        ) from error
+    # Also if Ray's error is one of ours by inheritance: its text is a remote traceback then.
+    except RayError as error:
+        raise explained(error, stage) from error
 
 
-def _ours(error: BaseException | None) -> RRTFError | None:
-    """Our own error among the causes of a Ray error, if there is one."""
-    seen = 0
-    while error is not None and seen < 20:
-        if isinstance(error, RRTFError) and not isinstance(error, ray.exceptions.RayError):
-            return error
-        inner = getattr(error, "cause", None)
-        error = inner if isinstance(inner, BaseException) else error.__cause__
-        seen += 1
-    return None
+def explained(error: BaseException, stage: str) -> RRTFError:
+    """Our own error if there is one among the causes; otherwise a StageError with the first failure in one line."""
+    found = list(_causes(error))
+    for cause in found:
+        if isinstance(cause, RRTFError) and not isinstance(cause, RayError):
+            return cause
+    log.error("%s failed", stage, exc_info=error)
+    first = next((cause for cause in found if isinstance(cause, RayError)), error)
+    last_line = (str(first).strip() or type(first).__name__).splitlines()[-1]
+    return StageError(
+        f"{stage} failed: {last_line}; finished work is kept, and the same command continues from there. The cause is "
+        "in run_dir/logs/driver.log and in the workers' logs"
+    )
+
+
+def lost_a_process(error: BaseException) -> bool:
+    """Whether a node or a process of Ray's ended under the work: the same work can succeed elsewhere.
+
+    False for an error that our own or a library's code raised there.
+    """
+    found = list(_causes(error))
+    return any(isinstance(cause, _LOST) for cause in found) and not any(
+        isinstance(cause, RRTFError) and not isinstance(cause, RayError) for cause in found
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it came from, through what Ray and Ray Train wrap around it, the outermost first."""
+    waiting, seen = [error], set()
+    while waiting:
+        current = waiting.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        failures = getattr(current, "worker_failures", None) or {}  # of Ray Train, by rank
+        inner = [*failures.values(), getattr(current, "cause", None), current.__cause__]
+        waiting += [cause for cause in inner if isinstance(cause, BaseException)]

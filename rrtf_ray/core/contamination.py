@@ -5,26 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from rrtf_ray.records import Problem
+
+def content_key(prompt: str) -> bytes:
+    """Equal for prompts that differ in nothing but white space and letter case."""
+    return hashlib.sha256(" ".join(prompt.lower().split()).encode()).digest()[:16]
 
 
-def content_key(problem: Problem) -> bytes:
-    """Equal for problems whose prompts differ in nothing but white space and letter case."""
-    return hashlib.sha256(" ".join(problem.prompt.lower().split()).encode()).digest()[:16]
+def overlap(train: Iterable[tuple[str, str]], held_out: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Pairs of ids (train, held out) with the same id or content, given the problems' ids and prompts.
 
-
-def overlap(train: Iterable[Problem], held_out: Iterable[Problem]) -> list[tuple[str, str]]:
-    """Pairs of ids (train, held out) with the same id or content. Memory: a key and an id a train problem.
-
-    Limits: paraphrases and problems inside longer texts are not found.
+    Memory: a key and an id per train problem. Limits: paraphrases and problems inside longer texts are not found.
     """
     ids: dict[object, str] = {}
-    for problem in train:
-        ids[content_key(problem)] = problem.id
-        ids[problem.id] = problem.id
+    for problem_id, prompt in train:
+        ids[content_key(prompt)] = problem_id
+        ids[problem_id] = problem_id
     found = []
-    for problem in held_out:
-        same = ids.get(content_key(problem)) or ids.get(problem.id)
+    for problem_id, prompt in held_out:
+        same = ids.get(content_key(prompt)) or ids.get(problem_id)
         if same is not None:
-            found.append((same, problem.id))
+            found.append((same, problem_id))
     return found

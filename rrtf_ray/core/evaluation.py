@@ -9,7 +9,7 @@ from typing import Any
 
 from rrtf_ray.config import Draw
 from rrtf_ray.core.metrics import Estimate, mean_pass_at_k
-from rrtf_ray.records import Group, Outcome, Source
+from rrtf_ray.records import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,19 @@ class Evaluation:
         return plain
 
 
-def evaluate_groups(groups: Iterable[Group], model: str, draws: Sequence[Draw] | None, ks: Sequence[int]) -> Evaluation:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A group as evaluation needs it. outcomes: of the students' candidates in the order they were sampled, None for
+    one without a verdict. unsampled: the engine could not sample all that was asked for."""
+
+    problem_id: str
+    outcomes: tuple[Outcome | None, ...]
+    unsampled: bool = False
+
+
+def evaluate_groups(
+    groups: Iterable[Judged], model: str, draws: Sequence[Draw] | None, ks: Sequence[int]
+) -> Evaluation:
     """Count the students' verdicts. draws: as sampled, in order; None takes all candidates as one draw.
 
     A problem of which no candidate could be judged is left out of that draw (see num_errors and num_problems).
@@ -60,19 +72,18 @@ def evaluate_groups(groups: Iterable[Group], model: str, draws: Sequence[Draw] |
     num_problems, unsampled = 0, 0
     for group in groups:
         num_problems += 1
-        unsampled += bool(group.error)
-        students = [c for c in group.candidates if c.source is Source.STUDENT]
+        unsampled += group.unsampled
         start = 0
         for index, draw in enumerate(wanted):
-            part = students[start : start + draw.n] if draw else students
+            part = group.outcomes[start : start + draw.n] if draw else group.outcomes
             start += len(part)
-            found = [c.verdict.outcome for c in part if c.verdict]
+            found = [outcome for outcome in part if outcome is not None]
             outcomes.update(o.value for o in found)
             judged = [o for o in found if o is not Outcome.SANDBOX_ERROR]
             candidates[index] += len(found)
             errors[index] += len(found) - len(judged)
             if judged:
-                counts[index][group.problem.id] = (len(judged), sum(o is Outcome.PASSED for o in judged))
+                counts[index][group.problem_id] = (len(judged), sum(o is Outcome.PASSED for o in judged))
     results = tuple(
         DrawResult(
             temperature=draw.temperature if draw else None,

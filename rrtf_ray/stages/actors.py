@@ -10,14 +10,15 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from rrtf_ray.config import Config, ExecuteConfig
+from rrtf_ray.config import Config, ExecuteConfig, RankConfig
 from rrtf_ray.core.groups import build_group
+from rrtf_ray.core.ranking import rank
 from rrtf_ray.execution import run_problem
-from rrtf_ray.records import Candidate, Group, Outcome, Problem, Verdict
+from rrtf_ray.records import Candidate, Group, Outcome, Problem, Ranking, Verdict
 from rrtf_ray.sandbox import Limits, Sandbox, VerdictCache
 from rrtf_ray.schemas import from_table, to_table
 from rrtf_ray.stages.samplers import ReplaySampler, Sampler, ScriptedSampler, VLLMSampler
-from rrtf_ray.stages.stream import Step
+from rrtf_ray.stages.stream import RANKING, Step
 from rrtf_ray.store.run_dir import model_name
 
 
@@ -60,11 +61,13 @@ class SampleActor:
 
 
 class ExecuteActor:
-    """Groups in, groups with verdicts out. Programs run one after the other, each in a process of its own."""
+    """Groups in, groups with verdicts out, and their rankings beside them if asked for: the record is at hand here, and
+    ranking it costs microseconds. Programs run one after the other, each in a process of its own."""
 
-    def __init__(self, config: ExecuteConfig, cache: str = "") -> None:
-        """cache: file of the verdicts that are known already; empty for none."""
+    def __init__(self, config: ExecuteConfig, cache: str = "", ranked_by: RankConfig | None = None) -> None:
+        """cache: file of the verdicts that are known already; empty for none. ranked_by: None for no rankings."""
         self._config = config
+        self._ranked_by = ranked_by
         self._sandbox = Sandbox(
             Limits(wall_s=config.wall_s, cpu_s=config.cpu_s, memory_mb=config.memory_mb),
             isolation=config.isolation,
@@ -73,7 +76,12 @@ class ExecuteActor:
         )
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        return to_table([self._judge(g) for g in from_table(Group, table)], Group)
+        judged = [self._judge(group) for group in from_table(Group, table)]
+        groups = to_table(judged, Group)
+        if self._ranked_by is None:
+            return groups
+        rankings = to_table([rank(group, self._ranked_by) for group in judged], Ranking).to_struct_array()
+        return groups.append_column(RANKING, rankings)
 
     def _judge(self, group: Group) -> Group:
         verdicts = self._run(group.problem, group.candidates)
@@ -112,12 +120,12 @@ def sample_step(config: Config, model: str, seed: int, replay: Any = None) -> St
     )
 
 
-def execute_step(config: ExecuteConfig, cache: str = "") -> Step:
-    """The executing part of a plan. cache: as ExecuteActor's."""
+def execute_step(config: ExecuteConfig, cache: str = "", ranked_by: RankConfig | None = None) -> Step:
+    """The executing part of a plan. cache, ranked_by: see ExecuteActor."""
     return Step(
         ExecuteActor,
         {
-            "fn_constructor_kwargs": {"config": config, "cache": cache},
+            "fn_constructor_kwargs": {"config": config, "cache": cache, "ranked_by": ranked_by},
             "batch_size": None,
             "compute": ray.data.ActorPoolStrategy(
                 min_size=config.min_workers, max_size=config.max_workers, max_tasks_in_flight_per_actor=4

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from rrtf_ray.config import Config
+from rrtf_ray.config import Config, Draw
 from rrtf_ray.core.evaluation import Evaluation, evaluate_groups
 from rrtf_ray.progress import say
-from rrtf_ray.records import Split
+from rrtf_ray.records import Group, Split
 from rrtf_ray.stages.produce import sample_and_execute
+from rrtf_ray.stages.tally import COLUMNS, judged_of
 from rrtf_ray.store.files import join, write_json
+from rrtf_ray.store.rows import RowStore
 from rrtf_ray.store.run_dir import RunDir
 
 
@@ -20,11 +23,16 @@ def evaluate(config: Config, run: RunDir, model: str, label: str) -> Evaluation:
     groups = run.evaluated_groups(label)
     # Every model is evaluated with the same seeds (round 0), so that a comparison is paired.
     sample_and_execute(as_sampled, run.problems(Split.HELD_OUT), groups, model, 0, f"evaluate {label}")
-    evaluation = evaluate_groups(groups.read(), model, config.evaluate.draws, config.evaluate.k)
+    evaluation = evaluation_of(groups, model, config.evaluate.draws, config.evaluate.k)
     write_json(join(run.evaluation(label), "evaluation.json"), evaluation.as_dict())
     for line in describe(evaluation):
         say(f"  {line}")
     return evaluation
+
+
+def evaluation_of(groups: RowStore[Group], model: str, draws: Sequence[Draw] | None, ks: Sequence[int]) -> Evaluation:
+    """pass@k of a store of executed groups, from the columns that say how each candidate ended."""
+    return evaluate_groups(judged_of(groups.columns(*COLUMNS[Group])), model, draws, ks)
 
 
 def describe(evaluation: Evaluation) -> list[str]:

@@ -101,13 +101,18 @@ def prepare_problems(config: Config, run: RunDir) -> None:
         store.begin(key, settings)
         if not store.is_complete():
             _copy(store, rows, key, split, config)
-    shared = overlap(run.problems(Split.TRAIN).read(), run.problems(Split.HELD_OUT).read())
+    shared = overlap(*(_ids_and_prompts(run.problems(split)) for split in (Split.TRAIN, Split.HELD_OUT)))
     if shared:
         named = ", ".join(f"{held_out!r} is {train!r}" for train, held_out in shared[:3])
         raise InputError(
             f"{len(shared)} held-out problems are train problems too ({named}); an evaluation on them would say "
             "nothing. Take them out of one of the two"
         )
+
+
+def _ids_and_prompts(problems: RowStore[Problem]) -> Iterator[tuple[str, str]]:
+    columns = problems.columns("id", "prompt")
+    return zip(columns["id"].to_pylist(), columns["prompt"].to_pylist(), strict=True)
 
 
 def require_held_out(config: Config, run: RunDir) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 
 from rrtf_ray.cluster.connecting import connected
 from rrtf_ray.config import Config
-from rrtf_ray.core.evaluation import Evaluation, evaluate_groups
+from rrtf_ray.core.evaluation import Evaluation
 from rrtf_ray.core.metrics import paired_difference
 from rrtf_ray.deployments.applications import ask_once
 from rrtf_ray.progress import say
 from rrtf_ray.records import Split
-from rrtf_ray.stages.evaluate import describe, evaluate
+from rrtf_ray.stages.evaluate import describe, evaluate, evaluation_of
 from rrtf_ray.stages.inputs import (
     first_student,
     prepare_problems,
@@ -28,41 +28,42 @@ from rrtf_ray.stages.inputs import (
 from rrtf_ray.stages.preflight import check_training
 from rrtf_ray.stages.produce import execute, rank_groups, sample, sample_and_execute
 from rrtf_ray.stages.report import print_report
+from rrtf_ray.stages.tally import numbers
 from rrtf_ray.stages.train import train
 from rrtf_ray.store.files import absolute, exists, read_bytes, read_json, write_bytes, write_json
 from rrtf_ray.store.run_dir import RunDir, label
 
 
-def run_stage(stage: str, config: Config, number: int = 1) -> None:
-    """One stage by itself, in round `number` of the run directory; its input must be there.
+def run_stage(stage: str, config: Config, round: int = 1) -> None:
+    """One stage by itself, in round `round` of the run directory; its input must be there.
 
-    evaluate measures the model after round `number`; 0 is the model that the run begins with.
+    evaluate measures the model after round `round`; 0 is the model that the run begins with.
     """
     run = RunDir(absolute(config.run_dir))
     prepare_problems(config, run)
     if stage == "evaluate":
         require_held_out(config, run)
     first_round = 0 if stage == "evaluate" else 1
-    if number == first_round and stage in ("sample", "train", "evaluate") and config.sample.engine != "replay":
+    if round == first_round and stage in ("sample", "train", "evaluate") and config.sample.engine != "replay":
         prepare_student(config, run)
     with recorded(config, run), connected(config):
         if stage == "sample":
             sample(
                 config,
                 run.problems(Split.TRAIN),
-                run.samples(number),
-                _student(config, run, number),
-                number,
+                run.samples(round),
+                _student(config, run, round),
+                round,
                 "sample",
             )
         elif stage == "execute":
-            execute(config, run.samples(number), run.groups(number), "execute")
+            execute(config, run.samples(round), run.groups(round), "execute")
         elif stage == "rank":
-            rank_groups(config, run.groups(number), run.rankings(number), "rank")
+            rank_groups(config, run.groups(round), run.rankings(round), "rank")
         elif stage == "train":
-            train(config, run, _student(config, run, number), number, _metrics_writer(config, run, number))
+            train(config, run, _student(config, run, round), round, _metrics_writer(config, run, round))
         elif stage == "evaluate":
-            evaluate(config, run, _student(config, run, number + 1), label(number))
+            evaluate(config, run, _student(config, run, round + 1), label(round))
 
 
 def run_all(config: Config) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def run_all(config: Config) -> dict[str, Any]:
         if config.until == "evaluate":
             with seconds.of("evaluate base"):
                 evaluations["base"] = evaluate(config, run, _student(config, run, 1), "base")
-        rounds = [_round(config, run, number, seconds) for number in range(1, config.rounds + 1)]
+        rounds = [_round(config, run, round, seconds) for round in range(1, config.rounds + 1)]
         last = label(config.rounds)
         if config.until == "evaluate":
             with seconds.of(f"evaluate {last}"):
@@ -116,50 +117,57 @@ def _serve_once(config: Config, run: RunDir) -> tuple[str, float]:
     return text, seconds
 
 
-def _round(config: Config, run: RunDir, number: int, seconds: _Seconds) -> dict[str, Any]:
+def _round(config: Config, run: RunDir, round: int, seconds: _Seconds) -> dict[str, Any]:
     """Sample, execute, rank and train once; returns the round's counts for summary.json."""
-    student = _student(config, run, number)
-    with seconds.of(f"sample+execute {number}"):
+    student = _student(config, run, round)
+    with seconds.of(f"sample+execute {round}"):
         groups = sample_and_execute(
-            config, run.problems(Split.TRAIN), run.groups(number), student, number, f"sample+execute {number}"
+            config,
+            run.problems(Split.TRAIN),
+            run.groups(round),
+            student,
+            round,
+            f"sample+execute {round}",
+            run.rankings(round),
         )
-        sampled = evaluate_groups(run.groups(number).read(), student, None, config.evaluate.k)
+        sampled = evaluation_of(run.groups(round), student, None, config.evaluate.k)
         for line in describe(sampled):
             say(f"  {line}")
-    with seconds.of(f"rank {number}"):
-        rankings = rank_groups(config, run.groups(number), run.rankings(number), f"rank {number}")
+    with seconds.of(f"rank {round}"):
+        rankings = rank_groups(config, run.groups(round), run.rankings(round), f"rank {round}")
     if config.until != "rank":
-        with seconds.of(f"train {number}"):
-            train(config, run, student, number, _metrics_writer(config, run, number))
+        with seconds.of(f"train {round}"):
+            train(config, run, student, round, _metrics_writer(config, run, round))
+    reasons = numbers(rankings.reasons)
     return {
-        "round": number,
+        "round": round,
         "num_problems": groups.rows,
         "num_candidates": groups.candidates,
-        "outcomes": dict(groups.outcomes),
+        "outcomes": dict(numbers(groups.outcomes)),
         "train_pass_at_k": {str(k): e.as_dict() for k, e in sampled.draws[0].pass_at_k.items()},
-        "num_rankings": rankings.reasons["ranked"],
-        "not_ranked": {k: v for k, v in rankings.reasons.items() if k != "ranked"},
+        "num_rankings": reasons.pop("ranked", 0),
+        "not_ranked": dict(reasons),
     }
 
 
-def _student(config: Config, run: RunDir, number: int) -> str:
-    """The model that round `number` begins with: the newest checkpoint before it."""
-    if number > 1:
-        return run.checkpoint(number - 1)
+def _student(config: Config, run: RunDir, round: int) -> str:
+    """The model that round `round` begins with: the newest checkpoint before it."""
+    if round > 1:
+        return run.checkpoint(round - 1)
     if config.sample.engine == "replay":
         return f"replay:{config.sample.replay_path}"
     return first_student(config, run)
 
 
-def _metrics_writer(config: Config, run: RunDir, number: int) -> Callable[[dict[str, Any]], None]:
+def _metrics_writer(config: Config, run: RunDir, round: int) -> Callable[[dict[str, Any]], None]:
     """Writes each step's metrics to metrics.jsonl; steps that a restart repeats replace the earlier ones."""
     place = run.at("metrics.jsonl")
     lines = [json.loads(t) for t in read_bytes(place).decode().splitlines()] if exists(place) else []
     written = [0.0]
 
     def write(metrics: dict[str, Any]) -> None:
-        row = {"round": number, **metrics}
-        lines[:] = [m for m in lines if m["round"] != number or m["step"] < metrics["step"]] + [row]
+        row = {"round": round, **metrics}
+        lines[:] = [m for m in lines if m["round"] != round or m["step"] < metrics["step"]] + [row]
         # The whole file each time, since an object store cannot append; so not more than once a second, but always
         # at a step from which a restart may continue.
         resumable = metrics["step"] % config.train.checkpoint_every_steps == 0 or metrics["step"] == metrics["steps"]

@@ -36,13 +36,14 @@ def check_prompts(problems: RowStore[Problem], model: str, config: Config) -> No
     room = config.model.max_model_len - config.sample.max_tokens
     template = config.sample.prompt_template
     too_long: list[tuple[str, int]] = []
-    for problem in problems.read():
-        prompt = template.replace("{prompt}", problem.prompt)
+    columns = problems.columns("id", "prompt")
+    for problem_id, text in zip(columns["id"].to_pylist(), columns["prompt"].to_pylist(), strict=True):
+        prompt = template.replace("{prompt}", text)
         # A token is at least one byte, so that only long prompts need counting.
         if len(prompt.encode()) + 1 > room:
             length = len(tokenizer_of(model)(prompt)["input_ids"])
             if length > room:
-                too_long.append((problem.id, length))
+                too_long.append((problem_id, length))
     if too_long:
         worst = max(length for _, length in too_long)
         named = ", ".join(f"{id_} ({length} tokens)" for id_, length in too_long[:5])

@@ -1,35 +1,41 @@
-"""Sample, execute and rank: each by itself, or sample and execute as one streaming plan.
+"""Sample, execute and rank: each by itself, or all three as one streaming plan.
 
-Every one of them maps a row store to a row store by `run_plan`, is skipped where its output is complete, and
-continues where it was interrupted.
+Every one of them maps a row store to a row store by `run_plan`, is skipped if its output is complete, and continues
+where it was interrupted.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import ray
 
-from rrtf_ray.cluster.failures import unwrapped
+from rrtf_ray.cluster.failures import lost_a_process, unwrapped
 from rrtf_ray.cluster.resources import require
 from rrtf_ray.config import Config, RankConfig
 from rrtf_ray.core.ranking import rank
 from rrtf_ray.errors import InputError, StageError
 from rrtf_ray.identity import fingerprint, stable_seed
 from rrtf_ray.progress import bar, say
-from rrtf_ray.records import Group, Outcome, Problem, Ranking
+from rrtf_ray.records import Group, Problem, Ranking
 from rrtf_ray.schemas import from_table, to_table
 from rrtf_ray.stages.actors import execute_step, sample_step
 from rrtf_ray.stages.preflight import check_prompts
 from rrtf_ray.stages.replay import hash_of, load_replay
-from rrtf_ray.stages.stream import LIGHT, Step, Tally, finished_tally, ids_with_sandbox_errors, run_plan
+from rrtf_ray.stages.stream import LIGHT, Step, run_plan
+from rrtf_ray.stages.tally import COLUMNS, Count, Tally, ids_with_sandbox_errors, tally_of, tally_of_manifest
 from rrtf_ray.store.files import absolute, is_local, join
 from rrtf_ray.store.models import check_model, model_identity
 from rrtf_ray.store.rows import RowStore
 from rrtf_ray.store.run_dir import model_name
+
+MAX_LOSSES = 3
+"""How often a plan that lost a node or a process is started again, for the missing rows, before the stage fails. Ray
+Data recovers from most losses by itself."""
 
 # How a stage is spread over the cluster does not change its rows, so a rerun may change it.
 _SPREAD = {
@@ -48,22 +54,31 @@ _SPREAD = {
 
 
 def sample(
-    config: Config, source: RowStore[Problem], sink: RowStore[Group], model: str, number: int, name: str
+    config: Config, source: RowStore[Problem], sink: RowStore[Group], model: str, round: int, name: str
 ) -> Tally:
-    """Candidates for every problem; `number` is the round, which enters the seeds."""
-    step = _sampling(config, source, sink, model, number)
-    settings = _sample_settings(config, model, number)
-    return _run(config, name, source, sink, [step] if step else [], settings)
+    """Candidates for every problem; the number of the round enters the seeds."""
+    step = _sampling(config, source, sink, model, round)
+    return _run(_Work(name, source, sink, [step] if step else [], _sample_settings(config, model, round)), config)
 
 
 def sample_and_execute(
-    config: Config, source: RowStore[Problem], sink: RowStore[Group], model: str, number: int, name: str
+    config: Config,
+    source: RowStore[Problem],
+    sink: RowStore[Group],
+    model: str,
+    round: int,
+    name: str,
+    rankings: RowStore[Ranking] | None = None,
 ) -> Tally:
-    """As sample and then execute, in one plan: the first programs run while the last are written."""
-    step = _sampling(config, source, sink, model, number)
-    steps = [step, execute_step(config.execute, _cache(config))] if step else []
-    settings = _sample_settings(config, model, number) | _execute_settings(config)
-    return _run(config, name, source, sink, steps, settings)
+    """As sample and then execute, in one plan: the first programs run while the last are written.
+
+    rankings: where the groups' rankings go, written along with them; `rank_groups` completes that store.
+    """
+    step = _sampling(config, source, sink, model, round)
+    ranked_by = config.rank if rankings else None
+    steps = [step, execute_step(config.execute, _cache(config), ranked_by)] if step else []
+    settings = _sample_settings(config, model, round) | _execute_settings(config)
+    return _run(_Work(name, source, sink, steps, settings, rankings), config)
 
 
 def execute(config: Config, source: RowStore[Group], sink: RowStore[Group], name: str) -> Tally:
@@ -71,7 +86,7 @@ def execute(config: Config, source: RowStore[Group], sink: RowStore[Group], name
     require("execute.min_workers", cpus=config.execute.min_workers, largest_cpus=1)
     # The same claim as sample_and_execute's: both routes lead to the same groups.
     settings = source.settings() | _execute_settings(config)
-    return _run(config, name, source, sink, [execute_step(config.execute, _cache(config))], settings)
+    return _run(_Work(name, source, sink, [execute_step(config.execute, _cache(config))], settings), config)
 
 
 def rank_groups(config: Config, source: RowStore[Group], sink: RowStore[Ranking], name: str) -> Tally:
@@ -80,14 +95,14 @@ def rank_groups(config: Config, source: RowStore[Group], sink: RowStore[Ranking]
         _rank_table,
         {"fn_args": [config.rank], "batch_size": None, "num_cpus": 0.5, "udf_modifying_row_count": False},
     )
-    return _run(config, name, source, sink, [step], {"rank": config.rank.model_dump(mode="json")})
+    return _run(_Work(name, source, sink, [step], _rank_settings(config)), config)
 
 
 def _rank_table(table: pa.Table, config: RankConfig) -> pa.Table:
     return to_table([rank(group, config) for group in from_table(Group, table)], Ranking)
 
 
-def _sampling(config: Config, source: RowStore[Problem], sink: RowStore[Group], model: str, number: int) -> Step | None:
+def _sampling(config: Config, source: RowStore[Problem], sink: RowStore[Group], model: str, round: int) -> Step | None:
     """The sampling step after all checks that can fail before an engine starts; None where nothing is left to do."""
     if sink.is_complete():
         return None
@@ -107,10 +122,10 @@ def _sampling(config: Config, source: RowStore[Problem], sink: RowStore[Group], 
         largest_cpus=sample_config.cpus_per_engine,
         largest_gpus=sample_config.gpus_per_engine,
     )
-    return sample_step(config, model, stable_seed(config.seed, number), replay)
+    return sample_step(config, model, stable_seed(config.seed, round), replay)
 
 
-def _sample_settings(config: Config, model: str, number: int) -> dict[str, Any]:
+def _sample_settings(config: Config, model: str, round: int) -> dict[str, Any]:
     engine = config.model.model_dump(mode="json", exclude={"student", *_SPREAD["model"]})
     engine["engine"] = {k: v for k, v in engine["engine"].items() if k not in _SPREAD["engine"]}
     return {
@@ -120,7 +135,7 @@ def _sample_settings(config: Config, model: str, number: int) -> dict[str, Any]:
         "engine": engine,
         "sample": config.sample.model_dump(mode="json", exclude=_SPREAD["sample"]),
         "seed": config.seed,
-        "round": number,
+        "round": round,
     }
 
 
@@ -137,97 +152,140 @@ def _execute_settings(config: Config) -> dict[str, Any]:
     return {"execute": config.execute.model_dump(mode="json", exclude=_SPREAD["execute"])}
 
 
-def _run(
-    config: Config,
-    name: str,
-    source: RowStore,
-    sink: RowStore,
-    steps: Sequence[Step],
-    settings: Mapping[str, Any],
-) -> Tally:
+def _rank_settings(config: Config) -> dict[str, Any]:
+    return {"rank": config.rank.model_dump(mode="json")}
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The rows of a stage: from where, through what, to where.
+
+    settings: what the rows depend on besides their source. rankings: a second sink, for rankings that come with groups.
+    """
+
+    name: str
+    source: RowStore
+    sink: RowStore
+    steps: Sequence[Step]
+    settings: dict[str, Any]
+    rankings: RowStore[Ranking] | None = None
+
+    def origin(self) -> str:
+        """What the source's rows were made of: rows depend on the problems and on every setting since, and a store of
+        samples hands its problems' origin on."""
+        manifest = self.source.manifest()
+        own: str = manifest["fingerprint"]
+        return own if self.sink.record is Ranking else manifest.get("origin", own)
+
+
+def _run(work: _Work, config: Config) -> Tally:
+    """Bring the sink to completion; returns what is in it."""
+    source, sink, name = work.source, work.sink, work.name
     if not source.is_complete():
         raise InputError(f"{source.uri} is not complete; run the stage that writes it first")
-    made_of = source.manifest()
-    total = made_of["rows"]
-    # Rows depend on the problems and on every setting since; a sample store hands its problems' origin on.
-    origin = made_of["fingerprint"] if sink.record is Ranking else made_of.get("origin", made_of["fingerprint"])
-    sink.begin(fingerprint(dict(settings), origin), dict(settings))
-    tally = finished_tally(sink)
+    origin = work.origin()
+    identity = fingerprint(work.settings, origin)
+    sink.begin(identity, work.settings)
     if sink.is_complete():
+        tally = tally_of_manifest(sink.manifest())
         say(f"{name}: complete already, {_counts(tally)}")
         return tally
-    if tally.outcomes[Outcome.SANDBOX_ERROR.value]:  # the machinery may have been mended since
-        sink.drop(ids_with_sandbox_errors(sink))
-        tally = finished_tally(sink)
+    if work.rankings:
+        settings = _rank_settings(config)
+        work.rankings.begin(fingerprint(settings, identity), settings)
+    total: int = source.manifest()["rows"]
     started = time.monotonic()
-    kept = tally.rows
-    _run_missing(config, name, source, sink, steps, tally, total)
-    if tally.outcomes[Outcome.SANDBOX_ERROR.value]:
+    # Rows that a faulty machine could not judge are made again: it may have been repaired since.
+    kept = _drop_unjudged(work, _count(sink)).rows
+    tally = _run_missing(work, config, total)
+    if tally.sandbox_errors:
         # Other actors, on any machine, before it counts: the fault may have been one machine's.
-        broken = ids_with_sandbox_errors(sink)
-        say(f"{name}: {len(broken)} problems with a sandbox_error are run again")
-        sink.drop(broken)
-        _run_missing(config, name, source, sink, steps, finished_tally(sink), total)
-    tally = finished_tally(sink)
+        left = _drop_unjudged(work, tally)
+        say(f"{name}: {tally.rows - left.rows} problems with a sandbox_error are run again")
+        tally = _run_missing(work, config, total)
     if tally.rows != total:
         raise StageError(
             f"{name}: {total - tally.rows} of {total} rows are missing in {sink.uri}; start the same command again. "
             "On a cluster of several machines, run_dir must be a place that all of them can reach"
         )
-    _check_sandbox_errors(config, tally, at_least=1)
-    seconds = time.monotonic() - started
+    _check_sandbox_errors(tally, config.execute.max_sandbox_error_rate, at_least=1)
+    elapsed_s = time.monotonic() - started
     sink.finish(
         {
-            "rows": tally.rows,
-            "candidates": tally.candidates,
-            "tokens": tally.tokens,
-            "outcomes": dict(tally.outcomes),
-            "reasons": dict(tally.reasons),
-            "seconds": round(seconds, 3),
-            "fingerprint": fingerprint(dict(settings), origin),
+            **tally.as_manifest(),
+            "elapsed_s": round(elapsed_s, 3),
+            "fingerprint": identity,
             **({"origin": origin} if sink.record is Group else {}),
         }
     )
-    resumed = f", {kept} of them from before" if kept else ""
-    say(f"{name}: {total} in, {tally.rows} out{resumed}, {_counts(tally)} ({seconds:.1f} s)")
+    resumed = f", {kept} of them from before" if 0 < kept < total else ""
+    say(f"{name}: {total} in, {tally.rows} out{resumed}, {_counts(tally)} ({elapsed_s:.1f} s)")
     return tally
 
 
-def _run_missing(
-    config: Config, name: str, source: RowStore, sink: RowStore, steps: Sequence[Step], tally: Tally, total: int
-) -> None:
-    """Run the rows that are not in the sink yet; `tally` counts on from what is there."""
-    done = set(sink.ids())
-    with bar(name, total, len(done)) as shown, unwrapped(name):
+def _run_missing(work: _Work, config: Config, total: int) -> Tally:
+    """Run the rows that are not in the sink yet; returns the counts of all that is there then."""
+    losses = 0
+    with unwrapped(work.name):
+        while len(done := set(work.sink.ids())) < total:
+            try:
+                _run_once(work, config, done, total)
+                break
+            except ray.exceptions.RayError as error:
+                losses += 1
+                if losses > MAX_LOSSES or not lost_a_process(error):
+                    raise
+                say(f"{work.name}: a node or process of the cluster was lost; the missing rows are run again")
+    for store in (work.sink, work.rankings):
+        if store:
+            store.drop_repetitions()
+    return _count(work.sink)
+
+
+def _run_once(work: _Work, config: Config, done: set[str], total: int) -> None:
+    tally = _count(work.sink)
+    with bar(work.name, total, len(done)) as shown:
         plan = run_plan(
-            source,
-            sink,
-            list(steps),
+            work.source,
+            work.sink,
+            list(work.steps),
             done,
             rows_per_block=config.sample.rows_per_task,
             no_progress_s=config.cluster.resource_timeout_s,
+            rankings=work.rankings,
         )
-        for part in plan if len(done) < total else ():
-            tally.add(part)
+        for part in plan:
+            tally += part
             shown.advance(part.rows, _counts(tally))
-            _check_sandbox_errors(config, tally)
-    sink.drop_repetitions()
+            _check_sandbox_errors(tally, config.execute.max_sandbox_error_rate)
 
 
-def _check_sandbox_errors(config: Config, tally: Tally, at_least: int = 50) -> None:
+def _count(store: RowStore) -> Tally:
+    return tally_of(store.columns(*COLUMNS[store.record]), store.record)
+
+
+def _drop_unjudged(work: _Work, tally: Tally) -> Tally:
+    """Remove the groups with a sandbox error, and their rankings; returns the counts of what is left."""
+    if not tally.sandbox_errors:
+        return tally
+    broken = ids_with_sandbox_errors(work.sink.columns(*COLUMNS[Group]))
+    for store in (work.sink, work.rankings):
+        if store:
+            store.drop(broken)
+    return _count(work.sink)
+
+
+def _check_sandbox_errors(tally: Tally, limit: float, at_least: int = 50) -> None:
     """Stop early rather than rank by a broken sandbox; below `at_least` candidates it is too early to tell."""
-    judged = sum(tally.outcomes.values())
-    broken = tally.outcomes[Outcome.SANDBOX_ERROR.value]
-    limit = config.execute.max_sandbox_error_rate
-    if judged >= at_least and broken > limit * judged:
+    if tally.judged >= at_least and tally.sandbox_errors > limit * tally.judged:
         raise StageError(
-            f"{broken} of {judged} programs ended as sandbox_error, more than execute.max_sandbox_error_rate={limit}; "
-            "`rrtf doctor` shows what the sandbox lacks on this machine"
+            f"{tally.sandbox_errors} of {tally.judged} programs ended as sandbox_error, more than "
+            f"execute.max_sandbox_error_rate={limit}; `rrtf doctor` shows what the sandbox lacks on this machine"
         )
 
 
 def _counts(tally: Tally) -> str:
-    texts = [f"{tally.candidates} candidates"]
-    texts += [f"{count} {what}" for what, count in tally.outcomes.most_common()]
-    texts += [f"{count} {what}" for what, count in tally.reasons.most_common(4)]
-    return ", ".join(texts)
+    def text(counts: Sequence[Count]) -> list[str]:
+        return [f"{count.number} {count.what}" for count in counts]
+
+    return ", ".join([f"{tally.candidates} candidates", *text(tally.outcomes), *text(tally.reasons[:4])])

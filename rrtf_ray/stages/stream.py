@@ -2,14 +2,12 @@
 
     read -> leave out finished rows -> small blocks -> the stages' actors -> publish parts -> summaries to the driver
 
-Rows are published by the workers as soon as `rows_per_part` of them are ready, so that a killed run loses at
-most the rows in flight; the driver sees only one small summary a part, so that its memory does not grow.
+The workers publish rows as soon as ROWS_PER_PART of them are ready, so a killed run loses at most the rows in flight;
+the driver sees one small tally per part, so its memory does not grow with the rows.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,14 +16,17 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from rrtf_ray.records import Group, Outcome, Ranking
-from rrtf_ray.schemas import from_table
+from rrtf_ray.records import Ranking
+from rrtf_ray.schemas import from_table, schema_of, to_table
+from rrtf_ray.stages.tally import Tally, tally_of
 from rrtf_ray.store.files import resolve
 from rrtf_ray.store.rows import RowStore, ids_of
 
 ROWS_PER_PART = 64
 LIGHT = 0.05
 """CPUs of a task that reads or writes: it must not take a core's place from the stages."""
+RANKING = "ranking"
+"""The column of rankings beside the columns of their groups, in tables between execution and publication."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,75 +37,28 @@ class Step:
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Tally:
-    """Counts that add up over parts: rows, candidates, tokens, and whatever the record is counted by."""
-
-    rows: int = 0
-    candidates: int = 0
-    tokens: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    def add(self, other: Tally) -> None:
-        self.rows += other.rows
-        self.candidates += other.candidates
-        self.tokens += other.tokens
-        self.outcomes += other.outcomes
-        self.reasons += other.reasons
-
-
-def tally_of(records: list[Any]) -> Tally:
-    """What the rows of a part add to the stage's counts."""
-    tally = Tally(rows=len(records))
-    for record in records:
-        tally.candidates += len(record.candidates)
-        if isinstance(record, Group):
-            tally.tokens += sum(c.num_tokens for c in record.candidates)
-            tally.outcomes.update(c.verdict.outcome.value for c in record.candidates if c.verdict)
-            if record.error:
-                tally.reasons[record.error] += 1
-        elif isinstance(record, Ranking):
-            tally.reasons[record.reason.value if record.reason else "ranked"] += 1
-    return tally
-
-
 class Publish:
-    """The plan's last step: writes a part and hands on its tally."""
+    """The plan's last step: writes a part and hands on its tally.
 
-    def __init__(self, store: RowStore) -> None:
+    A table that carries rankings beside its groups (RANKING) becomes a part of each store. The groups come
+    first: a group without its ranking is ranked later, a ranking without its group would never be noticed.
+    """
+
+    def __init__(self, store: RowStore, rankings: RowStore[Ranking] | None = None) -> None:
         self._store = store
+        self._rankings = rankings
 
     def __call__(self, table: pa.Table) -> pa.Table:
         if table.num_rows == 0:
-            return pa.table({"tally": pa.array([], pa.string())})
-        tally = tally_of(from_table(self._store.record, table))
-        self._store.write_table(table)
-        row = {
-            "rows": tally.rows,
-            "candidates": tally.candidates,
-            "tokens": tally.tokens,
-            "outcomes": tally.outcomes,
-            "reasons": tally.reasons,
-        }
-        return pa.table({"tally": [json.dumps(row)]})
-
-
-def finished_tally(sink: RowStore) -> Tally:
-    """What the rows count for that are in the store already."""
-    tally = Tally()
-    for record in sink.read():
-        tally.add(tally_of([record]))
-    return tally
-
-
-def ids_with_sandbox_errors(sink: RowStore) -> set[str]:
-    """Groups of which a candidate could not be judged."""
-    return {
-        group.problem.id
-        for group in sink.read()
-        if any(c.verdict and c.verdict.outcome is Outcome.SANDBOX_ERROR for c in group.candidates)
-    }
+            return schema_of(Tally).empty_table()
+        rows = table
+        if self._rankings is not None:
+            rows = table.drop_columns([RANKING])
+        self._store.write_table(rows)
+        if self._rankings is not None:
+            batches = [pa.RecordBatch.from_struct_array(chunk) for chunk in table.column(RANKING).chunks]
+            self._rankings.write_table(pa.Table.from_batches(batches))
+        return to_table([tally_of(rows, self._store.record)], Tally)
 
 
 def run_plan(
@@ -115,9 +69,10 @@ def run_plan(
     *,
     rows_per_block: int,
     no_progress_s: float,
-    rows_per_part: int = ROWS_PER_PART,
+    rankings: RowStore[Ranking] | None = None,
 ) -> Iterator[Tally]:
-    """Run the rows of `source` that are not in `done` through the steps into `sink`; yields a tally a part."""
+    """Run the rows of `source` that are not in `done` through the steps into `sink`, and the rankings that come with
+    them into `rankings`; yields one tally per part of `sink`."""
     context = ray.data.DataContext.get_current()
     context.execution_no_progress_timeout_s = no_progress_s
     filesystem, _ = resolve(source.uri)
@@ -137,18 +92,12 @@ def run_plan(
     dataset = dataset.repartition(target_num_rows_per_block=rows_per_block)
     for step in steps:
         dataset = dataset.map_batches(step.function, batch_format="pyarrow", **step.arguments)
-    dataset = dataset.map_batches(Publish(sink), batch_format="pyarrow", batch_size=rows_per_part, num_cpus=LIGHT)
+    dataset = dataset.map_batches(
+        Publish(sink, rankings), batch_format="pyarrow", batch_size=ROWS_PER_PART, num_cpus=LIGHT
+    )
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         assert isinstance(batch, pa.Table)
-        for text in batch.column("tally").to_pylist():
-            row = json.loads(text)
-            yield Tally(
-                row["rows"],
-                row["candidates"],
-                row["tokens"],
-                Counter(row["outcomes"]),
-                Counter(row["reasons"]),
-            )
+        yield from from_table(Tally, batch)
 
 
 def _leave_out(table: pa.Table, done: frozenset[str], id_column: str) -> pa.Table:

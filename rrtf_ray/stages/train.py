@@ -6,7 +6,7 @@ for every optimizer step. A run that was killed continues from the last training
 
 from __future__ import annotations
 
-import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -18,19 +18,19 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.queue import Empty, Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from rrtf_ray.cluster.failures import explained
 from rrtf_ray.cluster.resources import require
-from rrtf_ray.config import Config, resolved
-from rrtf_ray.errors import InputError, RRTFError, StageError
+from rrtf_ray.config import Config, TrainConfig, resolved
+from rrtf_ray.errors import InputError, StageError
 from rrtf_ray.identity import fingerprint
 from rrtf_ray.progress import bar, say
 from rrtf_ray.stages.preflight import check_training
 from rrtf_ray.store.files import MANIFEST, exists, join, read_json, remove, resolve
 from rrtf_ray.store.models import model_identity
 from rrtf_ray.store.run_dir import RunDir, label, model_name
+from rrtf_ray.training.messages import Failed, Message, Started, Step, TrainTask
 from rrtf_ray.training.tracking import tracker
 from rrtf_ray.training.worker import train_worker
-
-log = logging.getLogger(__name__)
 
 # What a training may be continued with other values of: the result is the same but for rounding.
 _NOT_THE_RESULT = {
@@ -49,14 +49,14 @@ _NOT_THE_RESULT = {
 }
 
 
-def train(config: Config, run: RunDir, model: str, number: int, on_metrics: Callable[[dict[str, Any]], None]) -> str:
-    """Train round `number` from `model`; returns the checkpoint's place. `on_metrics` gets every step's metrics, and
+def train(config: Config, run: RunDir, model: str, round: int, on_metrics: Callable[[dict[str, Any]], None]) -> str:
+    """Train round `round` from `model`; returns the checkpoint's place. `on_metrics` gets every step's metrics, and
     so does the tracker that `train.tracking` names.
 
     Raises InputError where the rankings or the model cannot be used, StageError where training fails.
     """
-    rankings = run.rankings(number)
-    target = run.checkpoint(number)
+    rankings = run.rankings(round)
+    target = run.checkpoint(round)
     if not rankings.is_complete():
         raise InputError(f"{rankings.uri} is not complete; run `rrtf rank` first")
     settings = config.train.model_dump(mode="json", exclude=_NOT_THE_RESULT) | {
@@ -66,7 +66,7 @@ def train(config: Config, run: RunDir, model: str, number: int, on_metrics: Call
         "template": config.sample.prompt_template,
     }
     identity = fingerprint(settings, rankings.manifest()["fingerprint"])
-    name = f"train {number}"
+    name = f"train {round}"
     if exists(join(target, MANIFEST)):
         before = read_json(join(target, MANIFEST))
         if before["fingerprint"] != identity:
@@ -74,7 +74,7 @@ def train(config: Config, run: RunDir, model: str, number: int, on_metrics: Call
                 f"{target} was trained with other settings or rankings; use another run_dir, or remove that folder"
             )
         say(f"{name}: complete already, {before['steps']} steps")
-        remove(run.training_state(number))
+        remove(run.training_state(round))
         return target
     check_training(config, run, model)
     gpus = config.train.num_workers if config.train.use_gpu else 0
@@ -85,59 +85,36 @@ def train(config: Config, run: RunDir, model: str, number: int, on_metrics: Call
         largest_cpus=config.train.cpus_per_worker,
         largest_gpus=1 if gpus else 0,
     )
-    with tracker(config.train.tracking, label(number), run.tracking(), resolved(config)) as track:
+    with tracker(config.train.tracking, label(round), run.tracking(), resolved(config)) as track:
 
         def both(metrics: dict[str, Any]) -> None:
             on_metrics(metrics)
             track(metrics, metrics["step"])
 
-        _fit(config, run, model, number, identity, both, name)
-    remove(run.training_state(number))
+        task = TrainTask(
+            config=config.train,
+            model=model,
+            model_name=model_name(config.run_dir, model),
+            rankings=rankings.uri,
+            target=target,
+            template=config.sample.prompt_template,
+            seed=config.seed,
+            identity=identity,
+        )
+        _fit(config, task, run.training_state(round), both, name)
+    remove(run.training_state(round))
     return target
 
 
 def _fit(
-    config: Config,
-    run: RunDir,
-    model: str,
-    number: int,
-    identity: str,
-    on_metrics: Callable[[dict[str, Any]], None],
-    name: str,
+    config: Config, task: TrainTask, state_dir: str, on_metrics: Callable[[dict[str, Any]], None], name: str
 ) -> None:
+    """Run Ray Train to the end of the training. state_dir: of what a restart continues from."""
     started = time.monotonic()
     # On the driver's own node: a spot machine may go at any time, and the metrics with it.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
-    filesystem, path = resolve(run.training_state(number))
-    filesystem.create_dir(path, recursive=True)
-    trainer = TorchTrainer(
-        train_worker,
-        train_loop_config={
-            "train": config.train,
-            "model": model,
-            "model_name": model_name(config.run_dir, model),
-            "rankings": run.rankings(number).uri,
-            "target": run.checkpoint(number),
-            "template": config.sample.prompt_template,
-            "seed": config.seed,
-            "identity": identity,
-            "queue": queue,
-        },
-        scaling_config=ScalingConfig(
-            num_workers=config.train.num_workers,
-            use_gpu=config.train.use_gpu,
-            resources_per_worker={"CPU": config.train.cpus_per_worker} | ({"GPU": 1.0} if config.train.use_gpu else {}),
-        ),
-        torch_config=TorchConfig(backend="nccl" if config.train.use_gpu else "gloo", timeout_s=1800),
-        run_config=RunConfig(
-            name=identity,  # a restart with the same settings finds its own state, and no other
-            storage_path=path,
-            storage_filesystem=filesystem,
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
-            failure_config=FailureConfig(max_failures=config.train.max_failures),
-        ),
-    )
+    trainer = _trainer(config.train, task, state_dir, queue)
     failure: list[BaseException] = []
 
     def fit() -> None:
@@ -153,14 +130,37 @@ def _fit(
     finally:
         queue.shutdown(force=True)
     if failure:
-        raise _explained(failure[0], name)
-    if not exists(join(run.checkpoint(number), MANIFEST)):
+        raise explained(failure[0], name)
+    if not exists(join(task.target, MANIFEST)):
         raise StageError(f"{name} ended without a checkpoint; the workers' logs are in run_dir/logs")
-    counts = read_json(join(run.checkpoint(number), MANIFEST))
+    counts = read_json(join(task.target, MANIFEST))
+    metrics = last.metrics if last else {}
     say(
-        f"{name}: {counts['examples']} problems, {counts['steps']} steps, loss {last.get('loss', float('nan')):.3f}, "
-        f"ranking accuracy {last.get('ranking_accuracy', float('nan')):.0%}, left out: {counts['left_out'] or 'none'} "
+        f"{name}: {counts['examples']} problems, {counts['steps']} steps, loss {metrics.get('loss', math.nan):.3f}, "
+        f"ranking accuracy {metrics.get('ranking_accuracy', math.nan):.0%}, left out: {counts['left_out'] or 'none'} "
         f"({time.monotonic() - started:.1f} s)"
+    )
+
+
+def _trainer(config: TrainConfig, task: TrainTask, state_dir: str, queue: Queue) -> TorchTrainer:
+    filesystem, path = resolve(state_dir)
+    filesystem.create_dir(path, recursive=True)
+    return TorchTrainer(
+        train_worker,
+        train_loop_config={"task": task, "queue": queue},
+        scaling_config=ScalingConfig(
+            num_workers=config.num_workers,
+            use_gpu=config.use_gpu,
+            resources_per_worker={"CPU": config.cpus_per_worker} | ({"GPU": 1.0} if config.use_gpu else {}),
+        ),
+        torch_config=TorchConfig(backend="nccl" if config.use_gpu else "gloo", timeout_s=1800),
+        run_config=RunConfig(
+            name=task.identity,  # a restart with the same settings finds its own state, and no other
+            storage_path=path,
+            storage_filesystem=filesystem,
+            checkpoint_config=CheckpointConfig(num_to_keep=2),
+            failure_config=FailureConfig(max_failures=config.max_failures),
+        ),
     )
 
 
@@ -170,77 +170,72 @@ def _follow(
     on_metrics: Callable[[dict[str, Any]], None],
     name: str,
     start_limit_s: float,
-) -> dict[str, Any]:
-    """Pass on the metrics of rank 0 as they come, until the trainer's thread ends; returns the last.
+) -> Step | None:
+    """Pass on rank 0's metrics as they come, until the trainer's thread ends; returns the last step.
 
-    Raises the worker's own error, where it tells one, at once: trying again would not help.
+    Raises the error that the worker reports at once: trying again would not help.
     """
-    last: dict[str, Any] = {}
-    deadline = time.monotonic() + start_limit_s
-    started: dict[str, Any] = {}
-    while thread.is_alive() and not started:
-        started = _next(queue)
-        if not started and time.monotonic() > deadline:
-            raise StageError(
-                f"{name}: the workers did not start within cluster.resource_timeout_s={start_limit_s:g} s; "
-                "raise it, or lower train.num_workers"
-            )
-    with bar(name, started.get("total_steps", 0)) as shown:
-        done, message = 0, started
+    message = _first(queue, thread, name, start_limit_s)
+    last: Step | None = None
+    starts, done = 0, 0
+    with bar(name, message.total_steps if isinstance(message, Started) else 0) as shown:
         while True:
             alive = thread.is_alive()
-            if "error" in message:
-                raise message["error"]
-            if "total_steps" in message:
-                _say_start(message, name, again=message is not started)
-                shown.advance(message["first_step"] - done)
-                done = message["first_step"]
-            elif "step" in message:
-                last = message
-                on_metrics(message)
-                shown.advance(message["step"] - done, _note(message))
-                done = message["step"]
-            elif not message and not alive:
-                return last
+            match message:
+                case Failed(error):
+                    raise error
+                case Started():
+                    _say_start(message, name, again=starts > 0)
+                    starts += 1
+                    shown.advance(message.first_step - done)
+                    done = message.first_step
+                case Step():
+                    last = message
+                    on_metrics(message.as_row())
+                    shown.advance(message.step - done, _note(message))
+                    done = message.step
+                case None if not alive:
+                    return last
             message = _next(queue)
 
 
-def _say_start(message: dict[str, Any], name: str, again: bool) -> None:
+def _first(queue: Queue, thread: threading.Thread, name: str, limit_s: float) -> Message | None:
+    """What the workers report first; None if they end without a word. Raises StageError after `limit_s` seconds."""
+    deadline = time.monotonic() + limit_s
+    while thread.is_alive():
+        if message := _next(queue):
+            return message
+        if time.monotonic() > deadline:
+            raise StageError(
+                f"{name}: the workers did not start within cluster.resource_timeout_s={limit_s:g} s; "
+                "raise it, or lower train.num_workers"
+            )
+    return None
+
+
+def _say_start(started: Started, name: str, again: bool) -> None:
     if again:
-        say(f"{name}: the workers were started again, after step {message['first_step']} of {message['total_steps']}")
-    elif message["first_step"]:
-        say(f"{name}: goes on after step {message['first_step']} of {message['total_steps']}")
-    if message["padded_because"] and not again:
-        say(f"{name}: each response takes a row of its own, which is slower: {message['padded_because']}")
+        say(f"{name}: the workers were restarted after step {started.first_step} of {started.total_steps}")
+    elif started.first_step:
+        say(f"{name}: resumes after step {started.first_step} of {started.total_steps}")
+    if started.padded_because and not again:
+        say(f"{name}: each response takes a row of its own, which is slower: {started.padded_because}")
 
 
-def _note(metrics: dict[str, Any]) -> str:
+def _note(step: Step) -> str:
+    metrics = step.metrics
     return (
-        f"epoch {metrics['epoch']:.2f}  loss {metrics['loss']:.3f} = rank {metrics['rank_loss']:.3f} & "
+        f"epoch {step.epoch:.2f}  loss {metrics['loss']:.3f} = rank {metrics['rank_loss']:.3f} & "
         f"ft {metrics['ft_loss']:.3f}  {metrics['tokens_per_s']:.0f} tokens/s"
     )
 
 
-def _next(queue: Queue) -> dict[str, Any]:
+def _next(queue: Queue) -> Message | None:
     try:
-        return queue.get(timeout=0.5)
+        message: Message = queue.get(timeout=0.5)
     except Empty:
-        return {}
+        return None
     except ray.exceptions.RayActorError:
         time.sleep(0.5)  # the queue is gone, training may still end well
-        return {}
-
-
-def _explained(error: BaseException, name: str) -> BaseException:
-    """The workers' own error where it is one of ours; otherwise the first failure, in one line."""
-    failures = getattr(error, "worker_failures", None) or {}
-    causes = [*failures.values(), error]
-    for cause in causes:
-        inner: BaseException | None = cause
-        while inner is not None:
-            if isinstance(inner, RRTFError):
-                return inner
-            inner = getattr(inner, "cause", None) or inner.__cause__
-    log.error("%s failed", name, exc_info=error)
-    text = str(causes[0]).strip().splitlines() or [type(causes[0]).__name__]
-    return StageError(f"{name} failed: {text[-1]}; start the same command again to continue from the last state")
+        return None
+    return message

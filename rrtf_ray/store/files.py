@@ -22,7 +22,8 @@ import pyarrow.fs as pafs
 
 from rrtf_ray.errors import InputError, StageError
 
-MANIFEST = "manifest.json"
+MANIFEST = "_manifest.json"
+"""Readers of Parquet folders (pandas, pyarrow, DuckDB, datasets) skip names that begin with an underscore."""
 
 
 def resolve(uri: str) -> tuple[pafs.FileSystem, str]:
@@ -167,7 +168,7 @@ def publish(filesystem: pafs.FileSystem, path: str, data: bytes | pa.Buffer) -> 
 def _publishing(filesystem: pafs.FileSystem, path: str) -> Iterator[Any]:
     """An output stream whose file appears at `path` only when the block ends without an error."""
     local = isinstance(filesystem, pafs.LocalFileSystem)
-    target = f"{path}.{uuid.uuid4().hex[:8]}.tmp" if local else path
+    target = _temporary(path) if local else path
     try:
         if local:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -189,3 +190,17 @@ def _publishing(filesystem: pafs.FileSystem, path: str) -> Iterator[Any]:
         if not local:  # a store's errors carry no number, only a text
             raise StageError(f"{path} cannot be written: {error}; finished rows are kept") from error
         raise
+
+
+def _temporary(path: str) -> str:
+    """A name beside `path`, which readers of the folder skip and `remove_temporary` finds."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/_{name}.{uuid.uuid4().hex[:8]}.tmp"
+
+
+def remove_temporary(uri: str) -> None:
+    """Remove what a process that was killed had begun to write into the folder."""
+    filesystem, path = resolve(uri)
+    for info in filesystem.get_file_info(pafs.FileSelector(path, allow_not_found=True)):
+        if info.base_name.endswith(".tmp"):
+            filesystem.delete_file(info.path)

@@ -1,16 +1,18 @@
 """The rows of a stage: a folder of Parquet parts and a manifest, on any filesystem.
 
-    stage.json          written first: the fingerprint of the settings that the rows belong to
-    part-<name>.parquet each published whole, so that a reader never sees a torn file
-    manifest.json       written last: the stage is complete exactly when it is there
+    _stage.json         written first: the fingerprint of the settings that the rows belong to
+    part-<name>.parquet each published whole, so a reader never sees a torn file
+    _manifest.json      written last: the stage is complete exactly when it exists
 
-Parts may repeat a row (a retried task): `drop_repetitions` removes them.
+`pandas.read_parquet`, pyarrow and DuckDB open such a folder: they skip names that begin with an underscore. Until a
+stage is complete, parts may repeat a row (a retried task); `drop_repetitions` removes the copies.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
@@ -20,10 +22,12 @@ import pyarrow.parquet as pq
 
 from rrtf_ray.errors import InputError
 from rrtf_ray.schemas import from_table, schema_of, to_table
-from rrtf_ray.store.files import MANIFEST, exists, join, publish, read_json, resolve, write_json
+from rrtf_ray.store.files import MANIFEST, exists, join, publish, read_json, remove_temporary, resolve, write_json
 
 R = TypeVar("R")
-STARTED = "stage.json"
+P = TypeVar("P")
+STARTED = "_stage.json"
+_READERS = 8
 
 
 class RowStore(Generic[R]):
@@ -52,16 +56,9 @@ class RowStore(Generic[R]):
                     f"{self.uri} holds rows that were made with other settings ({', '.join(differs)}); "
                     "use another run_dir, or remove that folder to make them again"
                 )
-            self._remove_unfinished()
+            remove_temporary(self.uri)
         else:
             write_json(place, {"fingerprint": fingerprint, "settings": settings})
-
-    def _remove_unfinished(self) -> None:
-        """Temporary files of a run that was killed."""
-        filesystem, path = resolve(self.uri)
-        for info in filesystem.get_file_info(pafs.FileSelector(path, allow_not_found=True)):
-            if info.base_name.endswith(".tmp"):
-                filesystem.delete_file(info.path)
 
     def settings(self) -> dict[str, Any]:
         """What `begin` recorded. Raises InputError where the stage was never begun."""
@@ -90,8 +87,14 @@ class RowStore(Generic[R]):
         return sorted(i.path for i in infos if i.base_name.startswith("part-") and i.base_name.endswith(".parquet"))
 
     def ids(self) -> list[str]:
-        """The ids of all rows, part by part; repeated where a part repeats a row."""
-        return [i for part in self.parts() for i in self._ids_of(part).to_pylist()]
+        """The ids of all rows, part by part; repeated if a part repeats a row."""
+        return [i for ids in self._ids() for i in ids.to_pylist()]
+
+    def columns(self, *leaves: str) -> pa.Table:
+        """These columns of all rows, part by part, and of nested columns these leaves only (`problem.id`,
+        `candidates.list.element.num_tokens`): the long texts, most of a file, stay unread."""
+        tables = self._of_parts(lambda file: file.read(columns=list(leaves)))
+        return pa.concat_tables(tables) if tables else schema_of(self.record).empty_table()
 
     def read(self) -> Iterator[R]:
         """All rows, part by part, each id once. Memory: one part, and the ids where a stage is not complete."""
@@ -110,8 +113,8 @@ class RowStore(Generic[R]):
                     yield row
 
     def _is_distinct(self) -> bool:
-        """Is every id there once? Arrow's arrays of ids are small next to Python's."""
-        ids = pa.chunked_array([self._ids_of(part) for part in self.parts()], pa.string())
+        """Whether no id is repeated. Arrow's arrays of ids are small next to Python's."""
+        ids = pa.chunked_array(self._ids(), pa.string())
         return bool(pc.count_distinct(ids).as_py() == len(ids))
 
     def finish(self, manifest: dict[str, Any]) -> None:
@@ -124,9 +127,9 @@ class RowStore(Generic[R]):
             return
         filesystem, _ = resolve(self.uri)
         seen: set[str] = set()
-        for part in self.parts():
+        for part, ids in zip(self.parts(), self._ids(), strict=True):
             keep = []
-            for row_id in self._ids_of(part).to_pylist():
+            for row_id in ids.to_pylist():
                 keep.append(row_id not in seen)
                 seen.add(row_id)
             self._keep(filesystem, part, keep)
@@ -134,8 +137,8 @@ class RowStore(Generic[R]):
     def drop(self, ids: set[str]) -> None:
         """Remove rows, so that they can be made again."""
         filesystem, _ = resolve(self.uri)
-        for part in self.parts() if ids else ():
-            self._keep(filesystem, part, [row_id not in ids for row_id in self._ids_of(part).to_pylist()])
+        for part, found in zip(self.parts(), self._ids(), strict=True) if ids else ():
+            self._keep(filesystem, part, [row_id not in ids for row_id in found.to_pylist()])
 
     def _keep(self, filesystem: pafs.FileSystem, part: str, keep: list[bool]) -> None:
         if all(keep):
@@ -146,11 +149,20 @@ class RowStore(Generic[R]):
         else:
             filesystem.delete_file(part)
 
-    def _ids_of(self, part: str) -> pa.Array:
+    def _ids(self) -> list[pa.Array]:
+        """The ids of each part."""
+        return self._of_parts(lambda file: ids_of(file.read(columns=[self.id_column]), self.id_column))
+
+    def _of_parts(self, read: Callable[[pq.ParquetFile], P]) -> list[P]:
+        """What `read` finds in each part; several parts at once, because an object store takes its time for each."""
         filesystem, _ = resolve(self.uri)
-        # One column only: with long responses the rest is most of the file.
-        with filesystem.open_input_file(part) as file:
-            return ids_of(pq.ParquetFile(file).read(columns=[self.id_column]), self.id_column)
+
+        def of(part: str) -> P:
+            with filesystem.open_input_file(part) as file:
+                return read(pq.ParquetFile(file))
+
+        with ThreadPoolExecutor(_READERS) as readers:
+            return list(readers.map(of, self.parts()))
 
 
 def ids_of(table: pa.Table, id_column: str) -> pa.Array:

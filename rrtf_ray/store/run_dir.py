@@ -35,22 +35,22 @@ class RunDir:
     def student(self) -> str:
         return self.at("student")
 
-    def samples(self, number: int) -> RowStore[Group]:
+    def samples(self, round: int) -> RowStore[Group]:
         """Groups without verdicts, where sample ran by itself."""
-        return RowStore(self.at(_round(number), "samples"), Group, "problem.id")
+        return RowStore(self.at(_folder(round), "samples"), Group, "problem.id")
 
-    def groups(self, number: int) -> RowStore[Group]:
-        return RowStore(self.at(_round(number), "groups"), Group, "problem.id")
+    def groups(self, round: int) -> RowStore[Group]:
+        return RowStore(self.at(_folder(round), "groups"), Group, "problem.id")
 
-    def rankings(self, number: int) -> RowStore[Ranking]:
-        return RowStore(self.at(_round(number), "rankings"), Ranking, "problem_id")
+    def rankings(self, round: int) -> RowStore[Ranking]:
+        return RowStore(self.at(_folder(round), "rankings"), Ranking, "problem_id")
 
-    def training_state(self, number: int) -> str:
+    def training_state(self, round: int) -> str:
         """Optimizer and scheduler state for a restart; gone once the checkpoint is complete."""
-        return self.at(_round(number), "training-state")
+        return self.at(_folder(round), "training-state")
 
-    def checkpoint(self, number: int) -> str:
-        return self.at(_round(number), "checkpoint")
+    def checkpoint(self, round: int) -> str:
+        return self.at(_folder(round), "checkpoint")
 
     def tracking(self) -> str:
         """What `train.tracking` keeps on this machine: TensorBoard's event files, ids of runs."""
@@ -69,10 +69,10 @@ def model_name(run_dir: str, model: str) -> str:
     return model.removeprefix(absolute(run_dir).rstrip("/") + "/")
 
 
-def label(number: int) -> str:
-    """The name of the model after round `number`; 0 is the model that the run began with."""
-    return _round(number) if number else "base"
+def label(round: int) -> str:
+    """The name of the model after round `round`; 0 is the model that the run began with."""
+    return _folder(round) if round else "base"
 
 
-def _round(number: int) -> str:
-    return f"round-{number:02d}"
+def _folder(round: int) -> str:
+    return f"round-{round:02d}"

@@ -17,55 +17,58 @@ from rrtf_ray.records import Ranking, Reason
 from rrtf_ray.store.files import local_copy, upload_dir
 from rrtf_ray.store.rows import RowStore
 from rrtf_ray.training.engine import load_state, save_state, start_engine, whole_weights
+from rrtf_ray.training.messages import Failed, Message, Started, Step, TrainTask
 from rrtf_ray.training.model import choose_path
 from rrtf_ray.training.objective import plain_model
 from rrtf_ray.training.trainer import Trainer
 
+Tell = Callable[[Message], object]
+
 
 def train_worker(settings: dict[str, Any]) -> None:
-    """settings: see stages.train. Rank 0 tells the driver through settings["queue"] how it goes."""
+    """settings: `task`, a TrainTask, and `queue`, through which rank 0 sends Messages to the driver."""
     import ray.train
 
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
-    tell = settings["queue"].put if rank == 0 else lambda _: None
+    tell: Tell = settings["queue"].put if rank == 0 else lambda _: None
     try:
-        _train(settings, rank, world, tell)
+        _train(settings["task"], rank, world, tell)
     except RRTFError as error:
-        tell({"error": error})
+        tell(Failed(error))
         raise
 
 
-def _train(settings: dict[str, Any], rank: int, world: int, tell: Callable[[dict[str, Any]], Any]) -> None:
+def _train(task: TrainTask, rank: int, world: int, tell: Tell) -> None:
     import ray.train
     from transformers import AutoTokenizer
 
-    config: TrainConfig = settings["train"]
-    folder = local_copy(settings["model"]) if "://" in settings["model"] else settings["model"]
+    config = task.config
+    folder = local_copy(task.model) if "://" in task.model else task.model
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    rankings = RowStore(settings["rankings"], Ranking, "problem_id").read()
-    examples, left_out = make_examples(rankings, tokenizer, settings["template"], config)
+    rankings = RowStore(task.rankings, Ranking, "problem_id").read()
+    examples, left_out = make_examples(rankings, tokenizer, task.template, config)
     if not examples:
         raise StageError(
             f"no ranking can be trained on (left out: {dict(left_out)}); see train.loss and sample.teacher"
         )
-    steps = schedule(len(examples), config.epochs, config.batch_groups, settings["seed"])
-    torch.manual_seed(settings["seed"])  # adapters begin at random
+    steps = schedule(len(examples), config.epochs, config.batch_groups, task.seed)
+    torch.manual_seed(task.seed)  # adapters begin at random
     engine = start_engine(config, folder, len(steps))
     packed, why = choose_path(engine, engine.module.model, config)
     trainer = Trainer(engine, config, packed=packed, rank=rank, world=world)
     if config.loss.objective == "dpo":
         examples = trainer.references(examples)
     first = _restore(engine, ray.train.get_checkpoint(), config, examples)
-    tell({"total_steps": len(steps), "first_step": first, "padded_because": why})
+    tell(Started(len(steps), first, why))
     for number in range(first, len(steps)):
         metrics = trainer.step([examples[i] for i in steps[number]])
         done = number + 1
-        tell(metrics | {"step": done, "steps": len(steps), "epoch": round(done * config.epochs / len(steps), 4)})
+        tell(Step(done, len(steps), round(done * config.epochs / len(steps), 4), metrics))
         if done % config.checkpoint_every_steps == 0 and done < len(steps):
             _save(engine, config, done, examples)
     counts = {"steps": len(steps), "examples": len(examples), "left_out": dict(left_out), "packed": packed}
-    _export(engine, config, tokenizer, settings, counts, rank)
+    _export(engine, task, tokenizer, counts, rank)
 
 
 def make_examples(
@@ -126,17 +129,15 @@ def _save(engine: Any, config: TrainConfig, step: int, examples: list[Example]) 
         ray.train.report({"step": step}, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
-def _export(
-    engine: Any, config: TrainConfig, tokenizer: Any, settings: dict[str, Any], counts: dict[str, Any], rank: int
-) -> None:
+def _export(engine: Any, task: TrainTask, tokenizer: Any, counts: dict[str, Any], rank: int) -> None:
     """Publish the checkpoint from rank 0: safetensors, tokenizer, generation config, and the manifest last."""
-    weights = whole_weights(engine, config)
+    weights = whole_weights(engine, task.config)
     if rank == 0:
         model = plain_model(engine.module.model)
         with tempfile.TemporaryDirectory(prefix="rrtf-checkpoint-") as local:
             model.config.use_cache = True
             model.save_pretrained(local, state_dict=weights)
             tokenizer.save_pretrained(local)
-            manifest = {"fingerprint": settings["identity"], "base": settings["model_name"], **counts}
-            upload_dir(Path(local), settings["target"], manifest)
+            manifest = {"fingerprint": task.identity, "base": task.model_name, **counts}
+            upload_dir(Path(local), task.target, manifest)
     torch.distributed.barrier()

@@ -103,7 +103,7 @@ def test_bad_problem_files(rrtf, tmp_path, rows, says):
     assert "Traceback" not in done.stderr
     for part in says:
         assert part in done.stderr
-    assert not (tmp_path / "out" / "manifest.json").exists()
+    assert not (tmp_path / "out" / "_manifest.json").exists()
 
 
 @pytest.mark.parametrize(

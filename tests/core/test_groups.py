@@ -52,4 +52,7 @@ def test_seeds_are_stable_and_spread():
 def test_overlap_finds_the_same_content_and_the_same_id():
     train = [problem("a", prompt="def f(x):\n"), problem("b", prompt="def g(x):\n")]
     held_out = [problem("c", prompt="def  F(x): \n"), problem("b", prompt="other"), problem("d", prompt="new")]
-    assert overlap(train, held_out) == [("a", "c"), ("b", "b")]
+    assert overlap(*([(p.id, p.prompt) for p in problems] for problems in (train, held_out))) == [
+        ("a", "c"),
+        ("b", "b"),
+    ]

@@ -129,7 +129,7 @@ def test_the_quickstart_is_the_student_that_it_makes(plan, tmp_path, capsys, stu
 def test_problems_are_counted_from_the_rankings_if_they_are_there(plan, tmp_path):
     place = tmp_path / "run" / "round-01" / "rankings"
     place.mkdir(parents=True)
-    (place / "manifest.json").write_text(json.dumps({"rows": 50, "reasons": {"ranked": 41, "tied": 9}}))
+    (place / "_manifest.json").write_text(json.dumps({"rows": 50, "reasons": {"ranked": 41, "tied": 9}}))
     found = json.loads(plan(TINY, "--json", "train.batch_groups=20", "train.epochs=1"))
     assert (found["problems"], found["steps_at_most"]) == (41, 3)
 

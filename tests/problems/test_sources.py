@@ -205,7 +205,7 @@ def own_problems(tmp_path: Path, count: int) -> list[Problem]:
 def test_data_set_round_trip(tmp_path: Path) -> None:
     problems = own_problems(tmp_path, 2500)
     manifest = write_problems(iter(problems), str(tmp_path / "set"), format_name="humaneval", source="p.jsonl")
-    assert sorted(p.name for p in (tmp_path / "set").iterdir()) == ["manifest.json", *manifest["parts"]]
+    assert sorted(p.name for p in (tmp_path / "set").iterdir()) == ["_manifest.json", *manifest["parts"]]
     assert len(manifest["parts"]) == 3
     assert manifest["num_problems"] == 2500
     assert read_manifest(str(tmp_path / "set")) == manifest
@@ -219,7 +219,7 @@ def test_a_data_set_is_replaced_whole(tmp_path: Path) -> None:
     first = write_problems(problems, str(tmp_path / "set"))
     again = write_problems(problems[:3], str(tmp_path / "set"))
     assert list(read_problems(str(tmp_path / "set"))) == problems[:3]
-    assert sorted(p.name for p in (tmp_path / "set").iterdir()) == ["manifest.json", *again["parts"]]
+    assert sorted(p.name for p in (tmp_path / "set").iterdir()) == ["_manifest.json", *again["parts"]]
     assert first["sha256"] != again["sha256"]
     assert write_problems(problems[:3], str(tmp_path / "other"))["sha256"] == again["sha256"]
 

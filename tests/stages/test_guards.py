@@ -1,35 +1,49 @@
 """The stages' own guards, on values alone."""
 
-from collections import Counter
+import os
 
 import pytest
 
-from rrtf_ray.cluster.failures import unwrapped
+from rrtf_ray.cluster.failures import lost_a_process, unwrapped
 from rrtf_ray.config import Config
 from rrtf_ray.errors import DataError, StageError
-from rrtf_ray.records import Outcome, Problem, Source
+from rrtf_ray.records import Problem, Source
 from rrtf_ray.stages.produce import _check_sandbox_errors
 from rrtf_ray.stages.replay import load_replay
-from rrtf_ray.stages.stream import Tally, tally_of
+from rrtf_ray.stages.tally import Count, Tally
 from rrtf_ray.store.rows import RowStore
-from tests.records_for_tests import candidate, group, problem
+from tests.records_for_tests import problem
 
 
 def test_too_many_sandbox_errors_stop_the_stage_and_few_do_not():
-    bad = Tally(outcomes=Counter({"sandbox_error": 6, "passed": 94}))
+    limit = Config().execute.max_sandbox_error_rate
+    bad = Tally(outcomes=(Count("passed", 94), Count("sandbox_error", 6)))
     with pytest.raises(StageError, match=r"6 of 100 programs ended as sandbox_error.*max_sandbox_error_rate=0.05"):
-        _check_sandbox_errors(Config(), bad)
-    _check_sandbox_errors(Config(), Tally(outcomes=Counter({"sandbox_error": 5, "passed": 95})))
-    early = Tally(outcomes=Counter({"sandbox_error": 2, "passed": 1}))
-    _check_sandbox_errors(Config(), early)
+        _check_sandbox_errors(bad, limit)
+    _check_sandbox_errors(Tally(outcomes=(Count("passed", 95), Count("sandbox_error", 5))), limit)
+    early = Tally(outcomes=(Count("sandbox_error", 2), Count("passed", 1)))
+    _check_sandbox_errors(early, limit)
     with pytest.raises(StageError, match="2 of 3"):
-        _check_sandbox_errors(Config(), early, at_least=1)
+        _check_sandbox_errors(early, limit, at_least=1)
 
 
-def test_tally_counts_outcomes_and_reasons():
-    tally = tally_of([group(candidate("s0", Outcome.PASSED), candidate("s1", Outcome.TIMEOUT))])
-    assert (tally.rows, tally.candidates) == (1, 2)
-    assert tally.outcomes == {"passed": 1, "timeout": 1}
+def test_lost_processes_are_told_from_errors_in_them(cluster):
+    import ray
+
+    @ray.remote(max_restarts=0)
+    class Actor:
+        def end(self):
+            os._exit(1)
+
+        def fail(self):
+            raise DataError("p.jsonl:3: no tests")
+
+    with pytest.raises(ray.exceptions.RayError) as lost:
+        ray.get(Actor.remote().end.remote())
+    assert lost_a_process(lost.value)
+    with pytest.raises(ray.exceptions.RayError) as failed:
+        ray.get(Actor.remote().fail.remote())
+    assert not lost_a_process(failed.value)
 
 
 def test_an_error_of_ours_comes_out_of_ray_as_itself(cluster):
@@ -47,7 +61,7 @@ def test_an_error_of_ours_comes_out_of_ray_as_itself(cluster):
         raise KeyError("what")
 
     with (
-        pytest.raises(StageError, match=r"sample failed: KeyError: 'what'; finished rows are kept"),
+        pytest.raises(StageError, match=r"sample failed: KeyError: 'what'; finished work is kept"),
         unwrapped("sample"),
     ):
         ray.get(breaks.remote())

@@ -132,7 +132,7 @@ def test_a_killed_worker_is_restarted_and_the_weights_are_the_same(undisturbed, 
     newest_training_worker().send_signal(signal.SIGKILL)
     output, _ = driver.communicate(timeout=280)
     assert driver.returncode == 0, output
-    assert "train 1: the workers were started again, after step" in output
+    assert "train 1: the workers were restarted after step" in output
     assert [m["step"] for m in metrics(run)] == list(range(1, STEPS + 1))
     assert_equal(run, undisturbed)
 
@@ -149,7 +149,7 @@ def test_a_killed_job_goes_on_and_another_number_of_workers_is_refused(undisturb
     assert "remove the round's training-state folder" in refused.stderr
     done = train(run)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "train 1: goes on after step" in done.stdout
+    assert "train 1: resumes after step" in done.stdout
     assert_equal(run, undisturbed)
     assert not os.path.exists(run.training_state(1))
 

@@ -83,7 +83,7 @@ def test_fsspec_filesystems_work_too():
     assert [p.id for p in store.read()] == ["a"]
     assert store.is_complete()
     remove("memory://run")
-    assert not exists("memory://run/rows/manifest.json")
+    assert not exists("memory://run/rows/_manifest.json")
 
 
 def test_unknown_scheme():
@@ -99,7 +99,7 @@ def test_upload_dir_and_local_copy(tmp_path):
     copied = local_copy("memory://models/m")
     try:
         assert (os.path.getsize(os.path.join(copied, "sub", "a.bin"))) == 1000
-        assert read_json(os.path.join(copied, "manifest.json")) == {"step": 1}
+        assert read_json(os.path.join(copied, "_manifest.json")) == {"step": 1}
     finally:
         remove(copied)
     assert local_copy(str(folder)) == str(folder)
