@@ -7,6 +7,8 @@ the remedy.
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -18,6 +20,15 @@ from rrtf_ray.config import Config, Section
 from rrtf_ray.errors import ConfigError
 
 AnySection = TypeVar("AnySection", bound=Section)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 as PyYAML reads it, but with 1e-5 as a number, which YAML 1.2 has and 1.1 only with a dot."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 def load_config(path: str | None, overrides: Sequence[str] = ()) -> Config:
@@ -32,10 +43,10 @@ def load(kind: type[AnySection], path: str | None, overrides: Sequence[str]) -> 
     """As `load_config`, for any kind of settings."""
     text = _read(path) if path else ""
     try:
-        raw = yaml.safe_load(text) or {}
-        lines = _key_lines(yaml.compose(text, Loader=yaml.SafeLoader)) if raw else {}
+        raw = yaml.load(text, Loader=_Loader) or {}
+        lines = _key_lines(yaml.compose(text, Loader=_Loader)) if raw else {}
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}; mend the file") from None
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}; fix the file") from None
     if not isinstance(raw, dict):
         raise ConfigError(
             f"{path} holds a {type(raw).__name__}, not a mapping of sections; see jobs/configs for examples"
@@ -47,11 +58,20 @@ def load(kind: type[AnySection], path: str | None, overrides: Sequence[str]) -> 
 
 
 def validate(kind: type[AnySection], raw: Mapping[str, Any], places: Mapping[tuple, str] | None = None) -> AnySection:
-    """Turn a plain mapping into settings. Raises ConfigError with every fault, one a line."""
+    """Turn a plain mapping into settings: strictly, so "3" is no number and 3 is no text.
+
+    Raises ConfigError with every fault, one per line.
+    """
     try:
-        return kind.model_validate(raw)
+        # As JSON, whose lists pydantic takes for tuples although it is strict.
+        return kind.model_validate_json(json.dumps(raw, default=_unfit))
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(kind, e, places or {}) for e in error.errors())) from None
+
+
+def _unfit(value: Any) -> str:
+    """A date, say: as a text, which the setting accepts or refuses by its type."""
+    return str(value)
 
 
 def _read(path: str) -> str:
@@ -64,7 +84,7 @@ def _read(path: str) -> str:
 
 
 def _key_lines(node: yaml.Node | None, prefix: tuple = ()) -> dict[tuple, int]:
-    """Where each key stands in the file, for messages."""
+    """The line of each key in the file, for messages."""
     found: dict[tuple, int] = {}
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
@@ -85,7 +105,7 @@ def _apply(raw: dict, override: str, places: dict[tuple, str]) -> None:
     if not separator or not all(path):
         raise ConfigError(f"{override!r} is not of the form section.key=value, e.g. train.epochs=2")
     try:
-        value = yaml.safe_load(text) if text else None
+        value = yaml.load(text, Loader=_Loader) if text else None
     except yaml.YAMLError:
         value = text
     target = raw

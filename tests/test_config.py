@@ -32,6 +32,16 @@ def test_defaults_then_file_then_overrides(write):
     assert config.run_dir == "/somewhere"
 
 
+@pytest.mark.parametrize("text", ["2e-5", "2.0e-5", "0.00002", "+2E-5"])
+def test_a_number_may_be_written_as_people_write_it(write, text):
+    assert load_config(write(f"train: {{learning_rate: {text}}}\n")).train.learning_rate == 2e-5
+    assert load_config(None, [f"train.learning_rate={text}"]).train.learning_rate == 2e-5
+
+
+def test_a_text_that_begins_like_a_number_stays_a_text(write):
+    assert load_config(write("run_dir: 1e5_runs\n")).run_dir == "1e5_runs"
+
+
 def test_resolved_config_loads_again_as_the_same():
     config = load_config(None, ["sample.draws=[{n: 3, temperature: 0.2}]", "train.num_workers=2"])
     assert validate(Config, resolved(config)) == config
@@ -47,6 +57,11 @@ def test_resolved_config_loads_again_as_the_same():
         ),
         ("seed: -1\n", ["c.yaml:1", "seed=-1", "greater than or equal to 0"]),
         ("seed: many\n", ["seed='many'", "valid integer"]),
+        ("sample:\n  draws:\n    - n: '3'\n", ["c.yaml:3", "sample.draws.0.n='3'", "valid integer"]),
+        ("execute: {fail_fast: 'yes'}\n", ["execute.fail_fast='yes'", "valid boolean"]),
+        ("run_dir: 7\n", ["run_dir=7", "valid string"]),
+        ("seed: 1.0\n", ["seed=1.0", "valid integer"]),
+        ("model: {engine: {enforce_eager: true}, max_model_len: true}\n", ["max_model_len=True", "valid integer"]),
         ("execute:\n  cpu_s: 5\n  wall_s: 2\n", ["c.yaml:1", "wall_s=2", "below cpu_s=5"]),
         ("train:\n  tokens_per_pass: 512\n", ["c.yaml:1", "tokens_per_pass=512", "max_length=1024"]),
         ("train: {zero_stage: 0, dtype: bfloat16}\n", ["zero_stage 0", "use zero_stage 1, 2 or 3"]),

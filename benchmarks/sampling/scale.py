@@ -1,10 +1,11 @@
-"""The driver's memory at 100,000 problems against 10,000, with a scripted student.
+"""The driver's memory and time at 100,000 problems against 10,000, with a scripted student.
 
     python -m benchmarks.sampling.scale [--json] [--small N] [--large N] [--rows-per-task N]
 
-Each size runs in a driver process of its own, through sampling, execution, publication and the reading back at the
-end; what is compared is the largest resident set of that process. It grows with the number of tasks that Ray keeps
-account of, not with the rows, so that it is the rows of a task that decide (`sample.rows_per_task`).
+Each size runs in a driver process of its own, through sampling, execution, ranking, publication and the counts at the
+end. Compared is the largest resident set of that process; it grows with the number of tasks that Ray keeps account of,
+not with the rows, so the rows of a task decide (`sample.rows_per_task`). Shown beside it: the driver's seconds from the
+last row on disk to pass@k and complete rankings, and what a start costs that finds everything done.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.measure import arguments, report
-from rrtf_ray.records import Problem, ProblemKind, Test, TestKind
-from rrtf_ray.store.rows import RowStore
+from rrtf_ray.records import Problem, ProblemKind, Split, Test, TestKind
+from rrtf_ray.store.run_dir import RunDir
 
 
 def main() -> None:
@@ -41,10 +42,11 @@ def _measure(number: int, rows_per_task: int) -> dict[str, float]:
 
 
 def driver(number: int, rows_per_task: int) -> None:
-    """Sample and execute `number` problems; prints this process's largest resident set and the seconds."""
+    """Sample, execute and rank `number` problems; prints this process's largest resident set and its seconds."""
     from rrtf_ray.cluster.connecting import connected
     from rrtf_ray.config_file import load_config
-    from rrtf_ray.stages.produce import sample_and_execute
+    from rrtf_ray.stages.evaluate import evaluation_of
+    from rrtf_ray.stages.produce import rank_groups, sample_and_execute
 
     one = Problem(
         id="0",
@@ -62,26 +64,34 @@ def driver(number: int, rows_per_task: int) -> None:
             "sample.teacher=none",
             f"run_dir={folder}",
         ]
+        run = RunDir(folder)
         config = load_config(None, [*overrides, f"sample.rows_per_task={rows_per_task}", "execute.max_workers=2"])
-        source = RowStore(f"{folder}/problems", Problem, "id")
+        source = run.problems(Split.TRAIN)
         for start in range(0, number, 1000):
             source.write((replace(one, id=str(i)) for i in range(start, min(number, start + 1000))), f"{start:08d}")
         source.finish({"rows": number, "fingerprint": ""})
-        started = time.monotonic()
+        groups, rankings = run.groups(1), run.rankings(1)
+
+        def stages() -> int:
+            tally = sample_and_execute(config, source, groups, "scripted", 1, "scale", rankings)
+            evaluation_of(groups, "scripted", None, [1])
+            return min(tally.rows, rank_groups(config, groups, rankings, "rank").rows)
+
+        started = time.time()
         with connected(config):
-            tally = sample_and_execute(
-                config, source, RowStore(str(Path(folder) / "groups"), _group(), "problem.id"), "scripted", 1, "scale"
-            )
-        seconds = time.monotonic() - started
-    assert tally.rows == number
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"rss_mb": round(rss, 1), "seconds": round(seconds, 1), "problems": number}))
-
-
-def _group() -> type:
-    from rrtf_ray.records import Group
-
-    return Group
+            assert stages() == number
+            ended = time.time()
+            assert stages() == number
+            resumed_s = time.time() - ended
+        last_row = max(part.stat().st_mtime for part in Path(groups.uri).glob("part-*"))
+    figures = {
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "seconds": ended - started,
+        "after_last_row_s": ended - last_row,
+        "resumed_s": resumed_s,
+        "problems": number,
+    }
+    print(json.dumps({name: round(value, 1) for name, value in figures.items()}))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from rrtf_ray.progress import bar, say
 from rrtf_ray.records import Problem, Split
 from rrtf_ray.store.files import (
     MANIFEST,
+    OLD_MANIFEST,
     absolute,
     exists,
     join,
@@ -84,8 +85,13 @@ def versions() -> dict[str, str]:
 def prepare_problems(config: Config, run: RunDir) -> None:
     """Copy the problems that this run uses into the run directory, train and held out apart.
 
-    Raises InputError where there are no train problems, or where the run directory holds others.
+    Raises InputError if there are no train problems, or if the run directory holds others.
     """
+    if exists(join(run.problems(Split.TRAIN).uri, OLD_MANIFEST)):
+        raise InputError(
+            f"run_dir={config.run_dir!r} was written by version 0.1, whose files have other names; use another run_dir "
+            "or finish this run with that version (its checkpoints can be a model.student)"
+        )
     settings: dict[str, Any] = {"problems": config.problems.model_dump(mode="json")}
     if config.problems.source == "quickstart":
         settings["seed"] = config.seed

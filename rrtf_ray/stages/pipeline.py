@@ -44,7 +44,8 @@ def run_stage(stage: str, config: Config, round: int = 1) -> None:
     if stage == "evaluate":
         require_held_out(config, run)
     first_round = 0 if stage == "evaluate" else 1
-    if round == first_round and stage in ("sample", "train", "evaluate") and config.sample.engine != "replay":
+    needs_weights = stage == "train" or (stage in ("sample", "evaluate") and config.sample.engine == "vllm")
+    if round == first_round and needs_weights:
         prepare_student(config, run)
     with recorded(config, run), connected(config):
         if stage == "sample":

@@ -75,6 +75,7 @@ def run_plan(
     them into `rankings`; yields one tally per part of `sink`."""
     context = ray.data.DataContext.get_current()
     context.execution_no_progress_timeout_s = no_progress_s
+    context.raise_original_map_exception = True  # else an error of ours is left in a text
     filesystem, _ = resolve(source.uri)
     dataset = ray.data.read_parquet(
         source.parts(),

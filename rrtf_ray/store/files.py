@@ -26,6 +26,10 @@ MANIFEST = "_manifest.json"
 """Readers of Parquet folders (pandas, pyarrow, DuckDB, datasets) skip names that begin with an underscore."""
 
 
+OLD_MANIFEST = "manifest.json"
+"""Its name up to version 0.1."""
+
+
 def resolve(uri: str) -> tuple[pafs.FileSystem, str]:
     """The filesystem and the path in it. Raises InputError where the scheme is unknown."""
     if "://" not in uri:

@@ -127,6 +127,14 @@ def test_more_workers_than_the_cluster_can_have_are_refused_at_once(rrtf, cluste
     assert time.monotonic() - started < 100
 
 
+def test_a_run_directory_of_an_older_version_is_refused(rrtf, tmp_path):
+    (tmp_path / "problems" / "train").mkdir(parents=True)
+    (tmp_path / "problems" / "train" / "manifest.json").write_text('{"rows": 3, "fingerprint": "f"}')
+    done = rrtf("run", f"run_dir={tmp_path}", *SCRIPTED)
+    assert done.returncode == 2
+    assert f"run_dir='{tmp_path}' was written by version 0.1" in done.stderr
+
+
 def test_an_address_without_a_cluster(rrtf, tmp_path):
     done = rrtf("run", f"run_dir={tmp_path}", *SCRIPTED, "cluster.address=127.0.0.1:1")
     assert done.returncode == 2
