@@ -106,6 +106,7 @@ class Gateway:
             return await self._middle(model, name, key, middle_wanted, form, bool(body.stream))
         return await self._passed_on(
             model,
+            name,
             key,
             "completions",
             lambda engine: plain(body, name, engine, self.bounds),
@@ -119,6 +120,7 @@ class Gateway:
         options = body.stream_options
         return await self._passed_on(
             model,
+            name,
             key,
             "chat",
             lambda engine: chat(body, name, engine, self.bounds),
@@ -247,11 +249,12 @@ class Gateway:
             finally:
                 self.metrics.tokens(name, prompt=usage.prompt_tokens, generated=usage.completion_tokens)
 
-        return await self._respond(model, key, pieces, stream)
+        return await self._respond(model, name, key, pieces, stream)
 
     async def _passed_on(
         self,
         model: Model,
+        name: str,
         key: Key | None,
         call: str,
         build: Callable[[Engine], dict[str, Any]],
@@ -267,14 +270,14 @@ class Gateway:
             async with aclosing(self._asked(model, engine, call, body)) as answers:
                 async for answer in answers:
                     if isinstance(answer, str):
-                        self._count(body["model"], json.loads(answer).get("usage"))
+                        self._count(name, json.loads(answer).get("usage"))
                         yield answer
                         return
-                    shown = [line for line in answer if not self._is_usage(body["model"], line) or include_usage]
+                    shown = [line for line in answer if not self._is_usage(name, line) or include_usage]
                     if shown:
                         yield "".join(shown)
 
-        return await self._respond(model, key, pieces, stream)
+        return await self._respond(model, name, key, pieces, stream)
 
     def _is_usage(self, name: str, line: str) -> bool:
         """Whether this event is the one that only tells the usage, which is then counted. Raises Refusal for an
@@ -314,6 +317,7 @@ class Gateway:
     async def _respond(
         self,
         model: Model,
+        name: str,
         key: Key | None,
         pieces: Callable[[Engine], AsyncGenerator[str, None]],
         stream: bool,
@@ -336,7 +340,7 @@ class Gateway:
         if not stream:
             await source.aclose()
             return Response(first, media_type="application/json")
-        self.metrics.first_token(model.name, time.monotonic() - began)
+        self.metrics.first_token(name, time.monotonic() - began)
         return EventStream(first, source, self.metrics.disconnected)
 
     @asynccontextmanager

@@ -521,3 +521,21 @@ def test_metrics_tell_routes_statuses_and_tokens(engine, tokenizers):
         assert 'rrtf_time_to_first_token_seconds_count{model="rrtf"} 1.0' in text
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("suffix", [{}, {"suffix": "b"}])
+def test_all_metrics_of_an_adapter_bear_its_own_name(engine, tokenizers, suffix):
+    async def run():
+        gateway, app = scripted_gateway(engine, tokenizer=tokenizers[0])
+        add_engine(gateway, engine, tokenizer=tokenizers[0], adapters=("docs",))
+        body = {"model": "docs", "prompt": "a", "max_tokens": 4} | suffix
+        async with client_of(app) as client:
+            for stream in (True, False):
+                await client.post("/v1/completions", json=body | {"stream": stream})
+            text = (await client.get("/metrics")).text
+        assert 'rrtf_requests_total{model="docs",route="/v1/completions",status="200"} 2.0' in text
+        assert 'rrtf_generated_tokens_total{model="docs"} 8.0' in text
+        assert 'rrtf_time_to_first_token_seconds_count{model="docs"} 1.0' in text
+        assert 'model="rrtf"' not in text
+
+    asyncio.run(run())
