@@ -32,8 +32,9 @@ def config() -> Config:
 
 def plain(model: str, problems: list[Problem]) -> Callable[[], tuple[int, float]]:
     """`vllm.LLM.generate` on all prompts at once."""
-    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-    os.environ["OMP_NUM_THREADS"] = "1"  # what Ray gives the stage's engine
+    from rrtf_ray.engines.environment import ENVIRONMENT
+
+    os.environ |= ENVIRONMENT | {"OMP_NUM_THREADS": "1"}  # what Ray gives the stage's engine
     from vllm import LLM, SamplingParams
 
     from rrtf_ray.engines.arguments import engine_arguments

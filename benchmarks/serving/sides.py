@@ -58,11 +58,9 @@ class Options:
         return {k: v for k, v in engine_arguments(settings).items() if k != "worker_extension_cls"}
 
     def environment(self) -> dict[str, str]:
-        return {
-            "OMP_NUM_THREADS": str(self.threads),
-            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-            "VLLM_LOGGING_LEVEL": "WARNING",
-        }
+        from rrtf_ray.engines.environment import ENVIRONMENT
+
+        return ENVIRONMENT | {"OMP_NUM_THREADS": str(self.threads)}
 
 
 def _vllm(options: Options, port: int) -> list[str]:

@@ -19,21 +19,17 @@ from rrtf_ray.config import ModelConfig
 from rrtf_ray.config_file import validate
 from rrtf_ray.deployments.gateway import GATEWAY, GatewayServer, engine_name
 from rrtf_ray.engines.arguments import engine_arguments
-from rrtf_ray.engines.watch import NICE
+from rrtf_ray.engines.environment import served_engine_environment
 from rrtf_ray.errors import InputError, StageError
 from rrtf_ray.serving.bodies import MOST_STOPS
 from rrtf_ray.serving.keys import ENVIRONMENT as KEYS_VARIABLE
 from rrtf_ray.serving.keys import load_keys
 from rrtf_ray.serving.settings import EngineSettings, GatewaySettings, ServeSettings
-from rrtf_ray.store.files import exists, join, local_copy, read_json
-from rrtf_ray.store.models import check_model
+from rrtf_ray.store.files import exists, join, read_json
+from rrtf_ray.store.models import check_model, local_folder
 
 START_LIMIT_S = 300.0
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-_ENGINE_NICE = 4
-"""On a machine whose CPUs the engine computes on, the gateway's short answers go before the engine's long steps: a
-rejection comes sooner, and the engine waits less for its next requests. Ray's own processes are at 15, and 19 is the
-end."""
 _LOGGING = {"enable_access_log": False}
 """Requests are counted by the gateway's metrics; a line for each costs as much as a small model's token."""
 
@@ -45,10 +41,9 @@ def engine_app(settings: EngineSettings) -> Any:
     from rrtf_ray.deployments.engine import EngineServer
 
     check_model(settings.model, settings.max_model_len, "max_model_len")
-    adapters = {name: _place(folder) for name, folder in settings.adapters.items()}
+    adapters = {name: local_folder(folder) for name, folder in settings.adapters.items()}
     resolved = settings.model_copy(update={"adapters": adapters})
     bundle = {"CPU": settings.cpus} | ({"GPU": settings.gpus} if settings.gpus else {})
-    threads = str(max(1, int(settings.cpus)))
     scaling: dict[str, Any] = {"num_replicas": settings.min_replicas}
     if settings.max_replicas > settings.min_replicas:
         scaling = {
@@ -64,18 +59,14 @@ def engine_app(settings: EngineSettings) -> Any:
     config = LLMConfig(
         model_loading_config={
             "model_id": settings.name,
-            "model_source": _place(settings.model),
+            "model_source": local_folder(settings.model),
         },
         engine_kwargs=_lora_arguments(adapters) | engine_arguments(settings),
         placement_group_config={"bundles": [bundle]},
         runtime_env={
-            "env_vars": {
-                "OMP_NUM_THREADS": threads,
-                "VLLM_LOGGING_LEVEL": "WARNING",
-                "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-                "VLLM_MAX_STOP_STRINGS": str(MOST_STOPS),  # of its own it takes 4, and editors send 9
-            }
-            | ({} if settings.gpus else {NICE: str(_ENGINE_NICE)})
+            "env_vars": served_engine_environment(
+                threads=max(1, int(settings.cpus)), on_cpu=not settings.gpus, max_stop_strings=MOST_STOPS
+            )
         },
         deployment_config=scaling
         | {
@@ -87,7 +78,7 @@ def engine_app(settings: EngineSettings) -> Any:
         },
         log_engine_metrics=False,
     )
-    return build_llm_deployment(config, deployment_cls=EngineServer, bind_kwargs={"settings": resolved.model_dump()})
+    return build_llm_deployment(config, deployment_cls=EngineServer, bind_kwargs={"settings": resolved})
 
 
 def _lora_arguments(adapters: dict[str, str]) -> dict[str, Any]:
@@ -109,13 +100,6 @@ def _lora_arguments(adapters: dict[str, str]) -> dict[str, Any]:
     return {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": rank}
 
 
-def _place(model: str) -> str:
-    """Where a replica finds the model: its working folder may be another than that of who deploys it."""
-    if "://" in model:
-        return local_copy(model)
-    return os.path.abspath(model) if os.path.isdir(model) else model
-
-
 def gateway_app(settings: GatewaySettings) -> Any:
     """The Ray Serve application in front of all engines. Raises InputError for a wrong key file."""
     from ray import serve
@@ -131,7 +115,7 @@ def gateway_app(settings: GatewaySettings) -> Any:
         graceful_shutdown_timeout_s=30.0,
         logging_config=_LOGGING,
     )
-    return deployment.bind(settings.model_dump(), keys)
+    return deployment.bind(settings, keys)
 
 
 def engine_from_arguments(args: dict[str, Any]) -> Any:

@@ -19,9 +19,11 @@ from ray.llm._internal.serve.core.configs.openai_api_models import ChatCompletio
 from ray.llm._internal.serve.engines.vllm.vllm_engine import VLLMEngine
 from ray.serve.llm import LLMConfig, LLMServer
 
-from rrtf_ray.engines.watch import ACTOR_PID
+from rrtf_ray.engines.environment import set_engine_environment
 from rrtf_ray.errors import StageError, first_line
 from rrtf_ray.serving.gathering import gathered
+from rrtf_ray.serving.models import EngineDescription
+from rrtf_ray.serving.settings import EngineSettings
 
 log = logging.getLogger("ray.serve")
 
@@ -47,27 +49,27 @@ class EngineServer(LLMServer):
     _default_engine_cls = _Engine  # type: ignore[assignment]
 
     async def __init__(  # type: ignore[misc]  # Ray Serve awaits it
-        self, llm_config: LLMConfig, settings: dict[str, Any]
+        self, llm_config: LLMConfig, settings: EngineSettings
     ) -> None:
-        """settings: the EngineSettings that llm_config was made from."""
-        os.environ[ACTOR_PID] = str(os.getpid())
+        """settings: what llm_config was made from."""
+        set_engine_environment()
         self._settings = settings
         self._ongoing = 0
         await super().__init__(llm_config)
 
     async def start(self) -> None:
         await super().start()
-        for number, (name, folder) in enumerate(self._settings["adapters"].items(), start=1):
+        for number, (name, folder) in enumerate(self._settings.adapters.items(), start=1):
             await self._running.resolve_lora(
                 DiskMultiplexConfig(
                     model_id=name, max_total_tokens=None, local_path=folder, lora_assigned_int_id=number
                 )
             )
         # The first request that samples compiles for seconds on a CPU. It shall not be a client's.
-        body = {"model": self._settings["name"], "prompt": [0], "max_tokens": 2, "temperature": 1, "top_p": 0.9}
+        body = {"model": self._settings.name, "prompt": [0], "max_tokens": 2, "temperature": 1, "top_p": 0.9}
         async for answer in self.answer("completions", body | {"top_k": 8}):
             if isinstance(answer, dict):
-                raise StageError(f"{self._settings['model']} does not complete a prompt of one token: {answer}")
+                raise StageError(f"{self._settings.model} does not complete a prompt of one token: {answer}")
 
     @property
     def _client(self) -> Any:
@@ -78,20 +80,20 @@ class EngineServer(LLMServer):
         assert self.engine is not None, "start() has returned"
         return self.engine
 
-    async def describe(self) -> dict[str, Any]:
-        """What the gateway must know (`rrtf_ray.serving.models.Engine`)."""
+    async def describe(self) -> EngineDescription:
+        """What the gateway must know."""
         client = self._client
         tokenizer = await _maybe_awaited(client.get_tokenizer())
-        return {
-            "adapters": list(self._settings["adapters"]),
-            "max_model_len": client.model_config.max_model_len,
-            "vocab_size": client.model_config.get_vocab_size(),
-            "chat": getattr(tokenizer, "chat_template", None) is not None,
-            "tokenizer": tokenizer.backend_tokenizer.to_str(),
-            "max_ongoing_requests": self._settings["max_ongoing_requests"],
-        }
+        return EngineDescription(
+            adapters=tuple(self._settings.adapters),
+            context=client.model_config.max_model_len,
+            vocab_size=client.model_config.get_vocab_size(),
+            chat=getattr(tokenizer, "chat_template", None) is not None,
+            capacity=self._settings.max_ongoing_requests,
+            tokenizer=tokenizer.backend_tokenizer.to_str(),
+        )
 
-    async def settings(self) -> dict[str, Any]:
+    async def settings(self) -> EngineSettings:
         """What it was started with, for the next rollout."""
         return self._settings
 

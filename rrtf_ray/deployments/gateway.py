@@ -54,8 +54,8 @@ def engine_of(application: str) -> tuple[str, int] | None:
 class GatewayServer:
     """The one replica of the gateway."""
 
-    def __init__(self, settings: dict[str, Any], keys: Keys) -> None:
-        self._gateway = Gateway(GatewaySettings(**settings), keys)
+    def __init__(self, settings: GatewaySettings, keys: Keys) -> None:
+        self._gateway = Gateway(settings, keys)
         # What an earlier look found must not undo what a later one did.
         self._looking = asyncio.Lock()
 

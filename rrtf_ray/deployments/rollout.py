@@ -62,7 +62,7 @@ def _rollout(model: str, name: str) -> None:
     if old is None:
         raise InputError(f"the gateway does not know a running engine of {name!r} yet; try again in a few seconds")
     settings = _call(serve.get_app_handle(engine_name(name, old)).settings.remote(), "the engine that runs")
-    engine = validate(EngineSettings, settings | {"model": model, "name": name})
+    engine = validate(EngineSettings, settings.model_dump() | {"model": model, "name": name})
     new = max(numbers) + 1
     app = engine_app(engine)
     say(f"rollout: starting {model} as number {new} beside number {old}")

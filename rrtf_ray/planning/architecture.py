@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rrtf_ray.config import LoraConfig
 from rrtf_ray.errors import ConfigError, InputError, first_line
 from rrtf_ray.planning.memory import Model
-from rrtf_ray.store.files import exists, is_local, join, read_bytes, resolve
-from rrtf_ray.store.models import is_hub_id
+from rrtf_ray.store.files import exists, is_local, join, read_bytes
+from rrtf_ray.store.models import is_hub_id, local_folder
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -63,8 +63,8 @@ def _config_of(student: str, seed: int) -> PretrainedConfig:
             f"model.student={student!r} has no config.json; give a folder or URI that has one, or a hub id (org/name)"
         )
     try:
-        if is_hub_id(student) or is_local(student):
-            return AutoConfig.from_pretrained(student if is_hub_id(student) else resolve(student)[1])
+        if is_local(student):
+            return AutoConfig.from_pretrained(local_folder(student))
         with tempfile.TemporaryDirectory(prefix="rrtf-config-") as folder:
             Path(folder, "config.json").write_bytes(read_bytes(join(student, "config.json")))
             return AutoConfig.from_pretrained(folder)

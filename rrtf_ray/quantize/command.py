@@ -25,14 +25,13 @@ from rrtf_ray.store.files import (
     absolute,
     exists,
     join,
-    local_copy,
     make_dir,
     read_json,
     remove,
     resolve,
     upload_dir,
 )
-from rrtf_ray.store.models import check_model, is_hub_id, model_identity, tokenizer_of
+from rrtf_ray.store.models import check_model, is_hub_id, local_folder, model_identity, tokenizer_of
 from rrtf_ray.store.run_dir import RunDir, label
 
 
@@ -82,7 +81,7 @@ def make(model: str, output: str) -> dict[str, Any]:
     say(f"quantize: reading {model}")
     try:
         with tempfile.TemporaryDirectory(prefix="rrtf-int8-") as folder:
-            counts = write_int8(local_copy(model) if "://" in model else model, Path(folder))
+            counts = write_int8(local_folder(model), Path(folder))
             tokenizer_of(model).save_pretrained(folder)
             manifest = {
                 "fingerprint": key,

@@ -15,7 +15,7 @@ from rrtf_ray.cluster.failures import unwrapped
 from rrtf_ray.cluster.resources import require
 from rrtf_ray.config import Config, EngineArguments
 from rrtf_ray.errors import StageError, first_line
-from rrtf_ray.store.files import local_copy
+from rrtf_ray.store.models import local_folder
 
 REQUESTS_AT_ONCE = (1, 8)
 PAIRS = 7
@@ -76,9 +76,8 @@ def _start(model: str, engine: EngineArguments) -> Any:
     set_engine_environment()
     from vllm import LLM
 
-    place = local_copy(model) if "://" in model else model
     try:
-        return LLM(model=place, disable_log_stats=True, **engine_arguments(engine))
+        return LLM(model=local_folder(model), disable_log_stats=True, **engine_arguments(engine))
     except (RuntimeError, ValueError, OSError) as error:
         raise StageError(f"vLLM cannot load {model}: {first_line(error)}; its own lines stand in Ray's logs") from error
 

@@ -29,11 +29,26 @@ class Ask(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
-    """One checkpoint that runs. number: of the rollout that brought it.
+class EngineDescription:
+    """What an engine's server says of itself; it crosses a process border.
 
-    context: prompt and completion together, in tokens. bos: what the tokenizer begins every text with, if anything.
-    chat: whether the model has a chat template. capacity: requests that one replica works on at once.
+    adapters: names. context: prompt and completion together, in tokens. chat: whether the model has a chat template.
+    capacity: requests that one replica works on at once. tokenizer: as JSON.
+    """
+
+    adapters: tuple[str, ...]
+    context: int
+    vocab_size: int
+    chat: bool
+    capacity: int
+    tokenizer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A running checkpoint: its description with the tokenizer loaded, and how to ask it.
+
+    number: of the rollout that brought it. bos: the token that the tokenizer begins every text with, if any.
     """
 
     number: int
@@ -48,18 +63,18 @@ class Engine:
     bos: int | None
 
 
-def engine_from(description: dict[str, Any], number: int, ask: Ask) -> Engine:
+def engine_from(description: EngineDescription, number: int, ask: Ask) -> Engine:
     """An Engine from what its server says of itself (`EngineServer.describe`)."""
-    tokenizer = Tokenizer.from_str(description["tokenizer"])
+    tokenizer = Tokenizer.from_str(description.tokenizer)
     with_bos, without = (tokenizer.encode("a", add_special_tokens=flag).ids for flag in (True, False))
     return Engine(
         number=number,
         ask=ask,
-        adapters=tuple(description["adapters"]),
-        context=description["max_model_len"],
-        vocab_size=description["vocab_size"],
-        chat=description["chat"],
-        capacity=description["max_ongoing_requests"],
+        adapters=description.adapters,
+        context=description.context,
+        vocab_size=description.vocab_size,
+        chat=description.chat,
+        capacity=description.capacity,
         tokenizer=tokenizer,
         markers=find_markers(tokenizer),
         bos=with_bos[0] if len(with_bos) > len(without) and with_bos[:1] != without[:1] else None,

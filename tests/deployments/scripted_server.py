@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 
+from rrtf_ray.serving.models import EngineDescription
 from rrtf_ray.serving.settings import EngineSettings
 
 
@@ -17,17 +18,12 @@ class ScriptedServer:
         self._word, self._tokenizer, self._seconds, self._broken = word, tokenizer, seconds, broken
 
     async def describe(self):
-        return {
-            "adapters": [],
-            "max_model_len": 128,
-            "vocab_size": 400,
-            "chat": False,
-            "tokenizer": self._tokenizer,
-            "max_ongoing_requests": 4,
-        }
+        return EngineDescription(
+            adapters=(), context=128, vocab_size=400, chat=False, capacity=4, tokenizer=self._tokenizer
+        )
 
     async def settings(self):
-        return EngineSettings(model=self._word, name="fast").model_dump()
+        return EngineSettings(model=self._word, name="fast")
 
     async def answer(self, call, body):
         await asyncio.sleep(self._seconds)

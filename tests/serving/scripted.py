@@ -15,7 +15,7 @@ from rrtf_ray.quickstart.tokenizer import train_tokenizer
 from rrtf_ray.serving.app import make_app
 from rrtf_ray.serving.gateway import Gateway
 from rrtf_ray.serving.keys import Keys
-from rrtf_ray.serving.models import engine_from
+from rrtf_ray.serving.models import EngineDescription, engine_from
 from rrtf_ray.serving.settings import GatewaySettings
 
 CONTEXT = 128
@@ -124,12 +124,12 @@ def scripted_gateway(
 
 
 def add_engine(gateway, engine, *, tokenizer=None, name="rrtf", number=1, chat=False, adapters=()) -> None:
-    description = {
-        "adapters": list(adapters),
-        "max_model_len": CONTEXT,
-        "vocab_size": 400,
-        "chat": chat,
-        "tokenizer": tokenizer or tokenizer_json(),
-        "max_ongoing_requests": 4,
-    }
+    description = EngineDescription(
+        adapters=tuple(adapters),
+        context=CONTEXT,
+        vocab_size=400,
+        chat=chat,
+        capacity=4,
+        tokenizer=tokenizer or tokenizer_json(),
+    )
     gateway.models.add(name, engine_from(description, number, engine))

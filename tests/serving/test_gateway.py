@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import json
+import pickle
 
 import httpx
 import pytest
 from tokenizers import Tokenizer
 
 from rrtf_ray.serving.keys import load_keys
+from rrtf_ray.serving.models import EngineDescription, engine_from
 from tests.serving.scripted import ScriptedEngine, add_engine, plain_tokenizer_json, scripted_gateway, tokenizer_json
 
 MIDDLE = ["    ", "return ", "a ", "+ ", "b", "\n"]
@@ -437,6 +439,15 @@ def test_adapters_are_names_of_their_engine(engine, tokenizers):
         assert names == ["rrtf", "other", "docs"]
 
     asyncio.run(run())
+
+
+def test_what_an_engine_says_of_itself_crosses_a_process_border(engine, tokenizers):
+    description = EngineDescription(("docs",), 128, 400, True, 4, tokenizers[0])
+    copied = pickle.loads(pickle.dumps(description))
+    assert copied == description
+    found = engine_from(copied, 2, engine)
+    assert (found.number, found.adapters, found.context, found.capacity, found.chat) == (2, ("docs",), 128, 4, True)
+    assert found.markers is not None
 
 
 def test_health_asks_the_model_itself(engine, tokenizers):
