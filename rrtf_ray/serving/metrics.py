@@ -58,7 +58,7 @@ class Metrics:
         )
         self._rejections = Counter(
             "rrtf_rejections_total",
-            f"Requests turned away by a limit ({', '.join(Reason)}).",
+            f"Requests rejected by a limit ({', '.join(Reason)}).",
             ["reason"],
             registry=registry,
         )

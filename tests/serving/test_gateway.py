@@ -270,7 +270,7 @@ def test_a_body_that_is_no_request(ask, raw, says):
 
 def test_an_unknown_model_is_not_found(ask):
     answer = ask(post("/v1/completions", {"model": "gpt", "prompt": "a"}))
-    error = check_refused(answer, 404, param="model", says="'gpt' does not exist; there are: rrtf")
+    error = check_refused(answer, 404, param="model", says="'gpt' does not exist; available: rrtf")
     assert error["code"] == "model_not_found"
 
 
@@ -324,7 +324,7 @@ def test_a_keys_rate_is_kept(ask):
     body = {"prompt": "a", "max_tokens": 1}
     *served, over = ask(*[post("/v1/completions", body)] * 4, rate=3)
     assert [a.status_code for a in served] == [200] * 3
-    error = check_refused(over, 429, says="requests a minute")
+    error = check_refused(over, 429, says="requests per minute")
     assert error["type"] == "rate_limit_error"
     assert 1 <= int(over.headers["retry-after"]) <= 20
 

@@ -232,7 +232,7 @@ def test_a_late_request_of_another_key_waits_for_one_of_the_burst_only():
 def test_a_burst_that_fills_the_queue_makes_room_for_another_key():
     async def go():
         admission = Admission(1, 3, 30)
-        burst = [Client(admission, "burst") for _ in range(5)]  # one runs, three wait, one is turned away
+        burst = [Client(admission, "burst") for _ in range(5)]  # one runs, three wait, one is rejected
         await settle()
         assert (await burst[4].rejected())[0] == Reason.QUEUE
         first = Client(admission, "late")
