@@ -22,7 +22,7 @@ def test_an_output_that_holds_something_else_is_left_alone(student, config, tmp_
     output = tmp_path / "mine"
     output.mkdir()
     (output / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"mine is not empty, and not what `rrtf quantize` makes of"):
+    with pytest.raises(InputError, match=r"mine is not empty and not what `rrtf quantize` makes of"):
         quantize(config, str(student), str(output), evaluated=False)
     assert [p.name for p in output.iterdir()] == ["notes.txt"]
 

@@ -62,8 +62,8 @@ def put_cursor(page, after):
 
 
 def check_page(page, url, key):
-    """Without a key the page says so; with one, Ctrl+Enter brings a completion to the cursor, and Escape takes it
-    back."""
+    """Without a key the page says so; with one, Ctrl+Enter brings a completion to the cursor, and Escape removes
+    it."""
     from playwright.sync_api import expect
 
     page.goto(url)
