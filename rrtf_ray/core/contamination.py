@@ -1,4 +1,4 @@
-"""Problems that are in both the train and the held-out set, so that an evaluation would measure memory."""
+"""Problems that are in both the train and the held-out set: on these an evaluation would measure memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from rrtf_ray.records import Problem
 
 
 def content_key(problem: Problem) -> bytes:
-    """Equal for problems whose prompts differ in nothing but white space and letter case."""
+    """Equal for problems whose prompts differ only in white space and letter case."""
     return hashlib.sha256(" ".join(problem.prompt.lower().split()).encode()).digest()[:16]
 
 
 def overlap(train: Iterable[Problem], held_out: Iterable[Problem]) -> list[tuple[str, str]]:
-    """Pairs of ids (train, held out) with the same id or content. Memory: a key and an id a train problem.
+    """Pairs of ids (train, held out) with the same id or content. Memory: two keys and an id per train problem.
 
     Limits: paraphrases and problems inside longer texts are not found.
     """

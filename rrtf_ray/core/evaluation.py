@@ -1,4 +1,4 @@
-"""From executed groups to an Evaluation: pass@k per draw, with what was left out always shown."""
+"""From executed groups to an Evaluation: pass@k per draw, and always what was left out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DrawResult:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a model is worth on a set of problems.
+    """A model's results on a set of problems.
 
     num_errors: candidates that the machinery failed on. num_unsampled: problems that the engine could not sample.
     Neither is in pass@k, so both are always shown.
@@ -49,7 +49,7 @@ class Evaluation:
 
 
 def evaluate_groups(groups: Iterable[Group], model: str, draws: Sequence[Draw] | None, ks: Sequence[int]) -> Evaluation:
-    """Count the students' verdicts. draws: as sampled, in order; None takes all candidates as one draw.
+    """Count the students' verdicts. draws: as sampled, in order; None takes all students as one draw.
 
     A problem of which no candidate could be judged is left out of that draw (see num_errors and num_problems).
     """
