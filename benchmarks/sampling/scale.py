@@ -2,9 +2,9 @@
 
     python -m benchmarks.sampling.scale [--json] [--small N] [--large N] [--rows-per-task N]
 
-Each size runs in a driver process of its own, through sampling, execution, publication and the reading back at the
-end; what is compared is the largest resident set of that process. It grows with the number of tasks that Ray keeps
-account of, not with the rows, so that it is the rows of a task that decide (`sample.rows_per_task`).
+Each size runs in a driver process of its own, through sampling, execution, publication and reading back at the end;
+the largest resident set of that process is compared. It grows with the number of tasks that Ray keeps track of, not
+with the rows, so `sample.rows_per_task` decides.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ def driver(number: int, rows_per_task: int) -> None:
             tally = sample_and_execute(
                 config, source, RowStore(str(Path(folder) / "groups"), _group(), "problem.id"), "scripted", 1, "scale"
             )
-        seconds = time.monotonic() - started
+        elapsed_s = time.monotonic() - started
     assert tally.rows == number
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"rss_mb": round(rss, 1), "seconds": round(seconds, 1), "problems": number}))
+    print(json.dumps({"rss_mb": round(rss, 1), "seconds": round(elapsed_s, 1), "problems": number}))
 
 
 def _group() -> type:

@@ -1,4 +1,4 @@
-"""One side of benchmarks.sampling: keeps an engine and samples the same problems each time it is asked."""
+"""One side of benchmarks.sampling: keeps an engine and samples the same problems whenever it is asked."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def plain(model: str, problems: list[Problem]) -> Callable[[], tuple[int, float]
 
 
 def stage(model: str, problems: list[Problem]) -> Callable[[], tuple[int, float]]:
-    """The sample stage as a run has it: Parquet in, Ray Data, engine, extraction, Parquet out."""
+    """The sample stage as in a run: Parquet in, Ray Data, engine, extraction, Parquet out."""
     from rrtf_ray.cluster.connecting import connected
 
     settings = config()
