@@ -130,7 +130,7 @@ def _blanked(text: str) -> str:
 
 
 def _statements(blank: str) -> Iterator[int]:
-    """Offsets where a top-level statement begins: column 0, outside of brackets."""
+    """Offsets of top-level statements: at column 0, outside of brackets."""
     depth = 0
     for line in re.finditer(r"[^\n]+", blank):
         if depth == 0 and not line.group()[0].isspace() and not _CONTINUES.match(line.group()):
@@ -283,7 +283,7 @@ def _without_fence(response: str, name: str) -> str:
 
 
 def _script(code: str) -> str:
-    """A whole program, up to the first prose after it; empty where there is no code."""
+    """A whole program, up to the first prose after it; empty for no code."""
     chunks = _split("", _without_chatter(code))
     size = next((i for i, chunk in enumerate(chunks) if i and _PROSE.match(chunk.text)), len(chunks))
     return _joined(chunks[:size], [True] * size)

@@ -29,7 +29,7 @@ warnings.filterwarnings("ignore", module=r"<response>")
 
 
 def _boundaries(text: str, start: int) -> Iterator[int]:
-    """Offsets from `start` on where a top-level statement begins: column 0, not in a string or bracket."""
+    """Offsets of top-level statements, from `start` on: at column 0, not in a string or bracket."""
     decorated = False
     for offset in _line_starts(text):
         if offset >= len(text) or text[offset] in " \t\n\f#":

@@ -58,7 +58,7 @@ class Plan:
 
 
 def plan(config: Config, gpu_memory_gib: float = 80.0, as_json: bool = False) -> None:
-    """Print the plan of `config`; raises InputError where the model's configuration cannot be loaded."""
+    """Print the plan of `config`; raises InputError if the model's configuration cannot be loaded."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()  # it warns of token ids in configurations, which do not matter here

@@ -1,6 +1,6 @@
 """Prompts that a client has templated for a family of models: the prefix and suffix in them.
 
-A marker that is used is told from one that is only mentioned by its position.
+The position of a marker decides whether it is used or only mentioned.
 """
 
 from __future__ import annotations
