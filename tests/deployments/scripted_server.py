@@ -11,7 +11,7 @@ from rrtf_ray.serving.settings import EngineSettings
 class ScriptedServer:
     """Answers every request with `word` after `seconds`.
 
-    broken: its log-probabilities are no numbers, as those of broken weights.
+    broken: its log-probabilities are NaN, as with broken weights.
     """
 
     def __init__(self, word, tokenizer, seconds, broken):

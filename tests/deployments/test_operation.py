@@ -19,7 +19,7 @@ LIMIT_S = 90.0
 
 
 def scripted_app(word, tokenizer, *, seconds=0.05, broken=False, **options):
-    """A Ray Serve application that answers as EngineServer does: `word`, after some seconds."""
+    """A Ray Serve application that answers like EngineServer: `word`, after some seconds."""
     from ray import serve
 
     from tests.deployments.scripted_server import ScriptedServer
@@ -95,7 +95,7 @@ def kill(name):
 
 @contextlib.contextmanager
 def load(url, clients):
-    """So many clients who ask without a pause; gives the list of all (status, text) so far."""
+    """Clients that ask without pause; yields the list of all (status, text) so far."""
     answers, stop = [], threading.Event()
 
     def ask():

@@ -1,4 +1,4 @@
-"""`rrtf plan` as a user meets it, on architectures that are a config.json and nothing else."""
+"""`rrtf plan` as a user meets it, on architectures that are only a config.json."""
 
 import json
 import re

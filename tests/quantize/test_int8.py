@@ -1,4 +1,4 @@
-"""Int8 checkpoints: what is rounded and what is not, that Transformers reads them, and what is refused."""
+"""Int8 checkpoints: what is rounded and what is not, that Transformers reads them, and what is rejected."""
 
 import resource
 

@@ -1,7 +1,7 @@
-"""A scripted engine behind the real gateway: what a model would answer is decided by the test.
+"""A scripted engine behind the real gateway: the test decides what the model answers.
 
 The script is in the prompt's tokens: the engine "generates" what `say` returns for the request's body. Its stream has
-one event a token, as vLLM's.
+one event per token, like vLLM's.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def plain_tokenizer_json() -> str:
 
 
 class ScriptedEngine:
-    """`say(body)` is the list of texts, a token each, that it answers with; `gate`, if set, holds every token back.
+    """say(body): the texts, one per token, that it answers with. gate: if set, holds every token back.
 
-    asked: every body. closed: requests whose stream was ended before its time.
+    asked: every body. closed: requests whose stream was ended early.
     """
 
     def __init__(self, say: Callable[[dict[str, Any]], list[str]]) -> None:

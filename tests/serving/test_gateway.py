@@ -29,7 +29,7 @@ def engine():
 
 @pytest.fixture
 def ask(engine, tokenizers):
-    """Send requests to a new gateway, which holds no state between calls of this function."""
+    """Send requests to a new gateway, which keeps no state between calls of this function."""
 
     def _ask(*requests, headers=None, **options):
         options.setdefault("tokenizer", tokenizers[0])
@@ -336,7 +336,7 @@ async def client_of(app):
 
 
 async def until(condition):
-    """Let the loop go on until the condition holds; fails the test where it never does."""
+    """Run the loop until the condition holds; fails the test if it never does."""
     for _ in range(10_000):
         if condition():
             return
@@ -468,7 +468,7 @@ def test_health_asks_the_model_itself(engine, tokenizers):
 
 
 async def leave(app, body, when):
-    """Send a streaming request by ASGI itself, and go away once `when(sent)` holds; returns what was sent."""
+    """Send a streaming request by plain ASGI, and disconnect once `when(sent)` holds; returns what was sent."""
     sent, gone = [], asyncio.Event()
     raw = json.dumps(body).encode()
     messages = [{"type": "http.request", "body": raw, "more_body": False}]
