@@ -20,7 +20,7 @@ def command(commands: Any, name: str, run: Run, help: str, description: str | No
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """--config and the overrides of a run's settings."""
     parser.add_argument("--config", metavar="FILE", help="YAML file; see jobs/configs (default: all defaults)")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings that win over the file")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings that override the file")
 
 
 def positive(text: str) -> int:

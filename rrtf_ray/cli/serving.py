@@ -28,7 +28,7 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument("--name", default="rrtf", help="what clients put into `model` (default rrtf)")
     serve.add_argument("--host", default="127.0.0.1", help="interface to listen on (default 127.0.0.1: this machine)")
     serve.add_argument("--port", type=int, default=8000, help="default 8000; 0 takes a free one")
-    serve.add_argument("--keys", metavar="FILE", help="keys that may use it (see `rrtf key`); default: everyone")
+    serve.add_argument("--keys", metavar="FILE", help="keys that may use the service (`rrtf key`); default: everyone")
     serve.add_argument(
         "overrides",
         nargs="*",
