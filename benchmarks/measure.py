@@ -1,5 +1,5 @@
-"""Both sides in turn, ratios pair by pair, printed as a table or as JSON. These machines are shared and noisy:
-a ratio of two runs side by side says something where seconds do not."""
+"""Both sides in turn, ratios pair by pair, printed as a table or as JSON. On a shared, noisy machine a ratio of two
+neighbouring runs is meaningful where seconds are not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def arguments(description: str | None, **options: Any) -> argparse.Namespace:
-    """The options that all benchmarks have, and further integers by name and default."""
+    """`--json`, and further options by name and default, whose type they take."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     for name, default in options.items():
@@ -22,7 +22,7 @@ def arguments(description: str | None, **options: Any) -> argparse.Namespace:
 
 
 def in_turn(pairs: int, one: Callable[[], T], other: Callable[[], T]) -> list[tuple[T, T]]:
-    """Run one, other, other, one, ...: `pairs` pairs of figures, so that a drift of the machine hits both alike."""
+    """Run one, other, other, one, ...: `pairs` pairs of figures; drift of the machine affects both alike."""
     found = []
     for index in range(pairs):
         if index % 2:
@@ -40,7 +40,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def report(as_json: bool, key: str, ratios: list[float], goal: str, details: dict[str, Any]) -> None:
-    """Print the ratio under its key, its spread and what it was made of."""
+    """Print the ratio under its key, its spread, and the figures behind it."""
     found = spread(ratios)
     if as_json:
         print(json.dumps({key: round(found["median"], 4), f"{key}_spread": found, "goal": goal, **details}))

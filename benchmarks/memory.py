@@ -18,8 +18,7 @@ def resident_bytes() -> int:
 class Peak:
     """`with Peak() as peak: ...`, then `peak.bytes`: the most that was resident at any time inside.
 
-    It is the kernel's own high-water mark, which misses nothing; where that may not be reset, a thread looks every
-    5 ms.
+    It is the kernel's own high-water mark, which misses nothing; if that cannot be reset, a thread samples every 5 ms.
     """
 
     def __init__(self) -> None:

@@ -1,9 +1,9 @@
-"""What int8 gains where the linear layers weigh most, as in any code model of use: ms/token in turn.
+"""What int8 gains if linear layers dominate, as in any useful code model: ms/token, in turn.
 
     python -m benchmarks.quantize [--json]
 
-The model is a random GPTBigCode of 129 million parameters with a small vocabulary; what it writes means nothing,
-and costs the same. `rrtf quantize` measures the same on a checkpoint of yours.
+The model is a random GPTBigCode of 129 million parameters with a small vocabulary; its texts are meaningless but cost
+the same. `rrtf quantize` measures the same on your checkpoint.
 
     int8_ms_vs_float32_1, _8     ms/token of the int8 checkpoint / the original in float32, 1 and 8 requests at a time
     int8_ms_vs_bfloat16_1, _8    the same, both computing in bfloat16

@@ -1,5 +1,5 @@
-"""Run a plan and time it from the moment that its first actor is ready: a run pays for the start of an engine or a
-sandbox once, whatever its length."""
+"""Run a plan and time it from when its first actor is ready: a run pays for the start of an engine or a sandbox once,
+whatever its length."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rrtf_ray.store.rows import RowStore
 
 
 class TimedSampleActor(SampleActor):
-    """Notes when its engine is ready."""
+    """Records when its engine is ready."""
 
     def __init__(self, ready_file: str, **options: Any) -> None:
         super().__init__(**options)
@@ -22,7 +22,7 @@ class TimedSampleActor(SampleActor):
 
 
 class TimedExecuteActor(ExecuteActor):
-    """Notes when its sandbox is ready."""
+    """Records when its sandbox is ready."""
 
     def __init__(self, ready_file: str, **options: Any) -> None:
         super().__init__(**options)

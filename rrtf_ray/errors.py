@@ -1,7 +1,7 @@
-"""Every error that a user can cause or meet, in one family.
+"""The errors that a user can cause or meet, in one family.
 
-The text of an error says three things: the offending value, the place (file and line, configuration key or
-problem id), and the remedy. All of them survive pickling, because they cross Ray's process boundaries.
+As far as they are known, the text names the offending value, the place (file and line, configuration key or problem
+id) and the remedy. Every exception of this package survives pickling, because Ray carries it between processes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a person sees: one line at the end of each stage, and a bar while it works, where a terminal is there.
+"""What a person sees: one line at the end of each stage and, at a terminal, a bar while it works.
 
-Without a terminal (a job's log, CI) the bar becomes a line every quarter of a minute. What libraries write to
-standard output and error, from C++ too, goes to a log file for the time of a command (`only_our_lines`).
+Without a terminal (a job's log, CI) the bar becomes a line every 15 seconds. During a command, what libraries write to
+standard output and error, from C++ too, goes to a log file (`only_our_lines`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 class Bar:
-    """Progress of one stage: `advance` it by rows done, with a short text on how it goes."""
+    """Progress of one stage: `advance` it by the rows done, with a short note."""
 
     def __init__(self, name: str, total: int, progress: Progress | None) -> None:
         self._name = name
@@ -49,7 +49,7 @@ class Bar:
 
 @contextmanager
 def bar(name: str, total: int, done: int = 0) -> Iterator[Bar]:
-    """A bar for the time of the block; `done` rows are finished already."""
+    """A bar for the duration of the block; `done` rows are already finished."""
     if not console.is_terminal:
         shown = Bar(name, total, None)
         shown.advance(done)
@@ -76,9 +76,9 @@ def say(text: str) -> None:
 
 @contextmanager
 def only_our_lines(log_path: str, *, to_stderr: bool = False) -> Iterator[None]:
-    """For the time of the block, the process's standard output and error are appended to `log_path`; what is
-    said through this module still reaches the person, on standard output, or on standard error where the former is
-    kept for a result that a program reads."""
+    """During the block, the process's standard output and error are appended to `log_path`. This module's lines still
+    reach the person: on standard output, or with `to_stderr` on standard error, which leaves standard output to a
+    result that a program reads."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept_out, kept_err = os.dup(1), os.dup(2)
@@ -95,7 +95,7 @@ def only_our_lines(log_path: str, *, to_stderr: bool = False) -> Iterator[None]:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
-        # None: what standard output is then, which may be another than before.
+        # None: whatever standard output is by then.
         shown, console.file = console.file, None  # type: ignore[assignment]
         shown.flush()
         os.dup2(kept_out, 1)

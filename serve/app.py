@@ -1,4 +1,4 @@
-"""What `serve/config.yaml` deploys: an engine for each checkpoint, and the gateway in front of all."""
+"""What `serve/config.yaml` deploys: an engine per checkpoint, and the gateway in front of them."""
 
 from rrtf_ray.deployments.applications import engine_from_arguments as engine
 from rrtf_ray.deployments.applications import gateway_from_arguments as gateway

@@ -1,15 +1,15 @@
-"""Programs a second of the sandbox, against the harnesses in common use and against the bare cost of a process.
+"""Programs per second of the sandbox, against the harnesses in common use and the bare cost of a process.
 
     python -m benchmarks.executor [--json] --data DIR [--workers N] [--pairs N] [--samples N] [--peers DIR:DIR...]
 
 `--data` has HumanEval.jsonl, HumanEvalPlus-Mini.jsonl and humaneval_codegen16B_n100.jsonl in `problems/` and
-`samples/`. The peers are found as installed packages or in the folders of `--peers` (the source of
-openai/human-eval, evalplus, bigcode-evaluation-harness); one that is not there is left out, and its ratio too.
+`samples/`. The peers are installed packages or in the folders of `--peers` (the source of openai/human-eval, evalplus,
+bigcode-evaluation-harness); a missing one is left out, and its ratio too.
 
-canonical: the 164 reference solutions, 5 times each with a comment that tells them apart, so that nothing is run
-once for several; full isolation, tests outside of the program's interpreter, no cache. real: the first completions
-of CodeGen-16B, endless loops among them, limit 3 s; limits of ours from the references' own time. Every pass is a
-process of its own and is timed when it is warm; the sides take turns.
+canonical: the 164 reference solutions, 5 times each, made distinct by a comment so that none is run once for several;
+full isolation, tests outside the program's interpreter, no cache. real: the first completions of CodeGen-16B, endless
+loops among them, limit 3 s; our limits come from the references' own time. Every pass is a process of its own and is
+timed once it is warm; the sides take turns.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class _Bench:
         write_tasks(tasks, self._folder / f"{name}.json")
 
     def has(self, runner: str) -> bool:
-        """Can it be started here? Tried with one program."""
+        """Whether it can be started here; tried with one program."""
         if runner == "floor":
             return True
         if "one" not in self._tasks:
@@ -84,7 +84,7 @@ class _Bench:
         return True
 
     def _run(self, name: str, runner: str) -> float:
-        """Programs a second."""
+        """Programs per second."""
         command = [sys.executable, "-m", "benchmarks.executor.sides", runner, str(self._folder / f"{name}.json")]
         command += [str(self._workers), str(TIMEOUT_S), *self._peers]
         with tempfile.TemporaryDirectory(prefix="rrtf-bench-") as tmp:
@@ -101,7 +101,7 @@ class _Bench:
         return {**spread([a / b for a, b in rates]), "goal": goal, "differ": self.differences(name, one, other)}
 
     def differences(self, name: str, one: str, other: str) -> list[str]:
-        """The programs that one passes and the other does not."""
+        """The programs that only one of them passes."""
         pairs = zip(self._tasks[name], self._passed[name, one], self._passed[name, other], strict=True)
         return [f"{task.task_id} ({one if a else other} passes it)" for task, a, b in pairs if a != b]
 
@@ -148,7 +148,7 @@ def _print(found: dict[str, Any], bench: _Bench, as_json: bool) -> None:
         print(f"{key:<24}{figures}   {goal:<10}{len(value['differ'])}")
         for difference in value["differ"][:10]:
             print(f"    {difference}")
-    print("programs a second, pass by pass:")
+    print("programs per second, pass by pass:")
     for name, rates in bench.rates.items():
         print(f"  {name:<28}{'  '.join(map(str, rates))}")
 

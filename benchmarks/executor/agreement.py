@@ -1,13 +1,13 @@
-"""Our verdicts on real solutions against the ones that EvalPlus published for them, program by program.
+"""Our verdicts on real solutions against those that EvalPlus published, program by program.
 
     python -m benchmarks.executor.agreement [--json] [--data DIR] [--workers N]
 
 EvalPlus's own files: `samples/llama3-8b-base_humaneval_eval_results.json` with `problems/HumanEvalPlus-Mini.jsonl`,
-and the MBPP pair. base and plus are compared by themselves, because EvalPlus judges them so. Every difference is
-printed with the reason that our verdict gives.
+and the MBPP pair. base and plus are compared separately, as EvalPlus judges them. Every difference is printed with our
+verdict's reason.
 
-HumanEvalPlus-Mini has fewer inputs than EvalPlus used for the file: a program that fails on one of the others only is
-a difference that no runner could see, so that on this set `plus` can differ in this one direction.
+HumanEvalPlus-Mini has fewer inputs than EvalPlus used for the file. A program that fails only on one of the others
+passes here, so on this set `plus` can differ in this one direction.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PAIRS = {
     "mbpp": ("MbppPlus-v0.1.0.jsonl", "llama3-8b-instruct_mbpp_eval_results.json"),
 }
 PARTS = {"base": "plus_input", "plus": "base_input"}
-"""A part of the inputs, and the field that has the others."""
+"""A part of the inputs, and the field with the others."""
 GROUP = 50
 
 
@@ -83,7 +83,7 @@ def _verdicts(path: Path, published: dict[str, Any], part: str, others: str, wor
 
 
 def _load(path: Path, others: str) -> Iterator[Problem]:
-    """The problems with one part of their inputs; those of which no input can be used are left out, and named."""
+    """The problems with one part of their inputs; those without a usable input are left out, and named."""
     rows = [{**json.loads(line), others: []} for line in path.read_text().splitlines()]
     rows = [row for row in rows if row["base_input"] or row["plus_input"]]
     for start in range(0, len(rows), GROUP):

@@ -1,10 +1,10 @@
-"""100,000 programs through one sandbox: what do its processes hold at the end that they did not hold at the start?
+"""100,000 programs through one sandbox: what do its processes hold at the end that they did not at the start?
 
     python -m benchmarks.executor.endurance [--json] [--number N] [--data DIR]
 
-The programs are HumanEval's solutions, each with a comment that makes it another program, and one in fifty that fails,
-raises or leaves files behind. Resident memory (MiB) of this process and of the zygotes is read after a tenth of the
-programs and at the end; descriptors, processes and temporary files before the start and after the end.
+The programs are HumanEval's solutions, each made distinct by a comment; one in fifty exits early, or leaves files or a
+thread behind. Resident memory (MiB) of this process and of the zygotes is read after a tenth of the programs and at the
+end; descriptors, processes and temporary files before the start and after the end.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ def main() -> None:
     problems = [p for p in load("humaneval", f"{args.data}/problems/HumanEval.jsonl") if p.id != "HumanEval/32"]
     before = _held()
     started = time.monotonic()
-    done, round_, early = 0, 0, None
+    done, batch, early = 0, 0, None
     outcomes: dict[str, int] = {}
     with Sandbox(Limits()) as sandbox:
         while done < args.number:
-            problem = problems[round_ % len(problems)]
+            problem = problems[batch % len(problems)]
             right = reference_program(problem)
-            programs = [f"{right}\n# {round_} {i}\n" for i in range(BATCH - 1)]
-            programs.append(f"{right}\n# {round_}\n{ODD[round_ % len(ODD)]}")
+            programs = [f"{right}\n# {batch} {i}\n" for i in range(BATCH - 1)]
+            programs.append(f"{right}\n# {batch}\n{ODD[batch % len(ODD)]}")
             for verdict in run_problem(sandbox, problem, programs, calibrate=False):
                 outcomes[verdict.outcome] = outcomes.get(verdict.outcome, 0) + 1
             done += len(programs)
-            round_ += 1
+            batch += 1
             if early is None and done >= args.number / 10:
                 early = _memory()
         late, num_processes = _memory(), len(_tree())
     assert early is not None
     after = _held()
-    seconds = time.monotonic() - started
+    elapsed_s = time.monotonic() - started
     found = {
         "programs": done,
-        "programs_per_s": round(done / seconds, 1),
+        "programs_per_s": round(done / elapsed_s, 1),
         "outcomes": outcomes,
         "memory_mb_at_a_tenth": early,
         "memory_mb_at_the_end": late,
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def _tree() -> list[int]:
-    """This process and all that it has started."""
+    """This process and all its descendants."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -82,13 +82,13 @@ def _tree() -> list[int]:
             continue
         parents[int(path.parent.name)] = int(fields[1])
     found = [os.getpid()]
-    for pid in found:  # grows meanwhile
+    for pid in found:  # grows in the loop
         found += [child for child, parent in parents.items() if parent == pid]
     return found
 
 
 def _memory() -> dict[str, float]:
-    """MiB: of this process, and of all others of the tree together."""
+    """MiB of this process, and of its descendants together."""
 
     def resident(pid: int) -> float:
         try:

@@ -1,9 +1,9 @@
-"""Do verdicts change on a busy machine? Real completions, judged at leisure and then under load.
+"""Do verdicts change on a busy machine? Real completions, judged on an idle machine and then under load.
 
     python -m benchmarks.executor.load [--json] [--data DIR] [--samples N] [--repeats N] [--workers N]
 
 The load: twice as many processes as cores, each in an endless loop at normal priority. A flip is a program whose
-outcome differs from the one at leisure; each is printed.
+outcome changes; each is printed.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python -m benchmarks.executor.sides RUNNER TASKS.json WORKERS TIMEOUT_S [PATH]
 
-Every runner gets the same list and is timed from the moment that it is warm to its last verdict. Workers that are
-processes have the list before that, and get numbers: what is timed is running programs, not sending them. PATH is
-where the source of the peer's package lies if it is not installed.
+Every runner gets the same list and is timed from when it is warm to its last verdict. Worker processes have the list
+before that and get indices: running programs is timed, not sending them. PATH is the source of the peer's package if it
+is not installed.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from rrtf_ray.sandbox import Limits, Sandbox, VerdictCache
 
 @dataclass(frozen=True)
 class Task:
-    """A program with its tests, in the forms that the runners take.
+    """A program with its tests, in the runners' formats.
 
-    body: what follows the prompt. inputs: for EvalPlus, which makes the expected values from `reference`.
+    body: what follows the prompt. inputs: for EvalPlus, which computes the expected values from `reference`.
     """
 
     task_id: str
@@ -85,7 +85,7 @@ def _open_sandbox(groups: list[list[Task]], limits: Limits, calibrate: bool, cac
     _sandbox = Sandbox(limits, cache=VerdictCache(cache) if cache else None)
     sum_task = Test(TestKind.CHECK, "def check(candidate):\n    assert candidate(1) == 2\n")
     _sandbox.run(["def f(x):\n    return x + 1\n"], [sum_task], kind=ProblemKind.FUNCTION, entry_point="f")
-    time.sleep(0.5)  # so that no worker opens two
+    time.sleep(0.5)  # or the pool might not start all workers
 
 
 def _run_group(number: int) -> list[bool]:
@@ -113,7 +113,7 @@ def _nothing(_: int) -> bool:
 
 
 def _ours(tasks: list[Task], workers: int, timeout_s: float, *, calibrate: bool, passes: int = 1) -> Verdicts:
-    """The last of so many passes; with more than one, verdicts are remembered from pass to pass."""
+    """The last of `passes` passes; with more than one, verdicts are cached from pass to pass."""
     groups = [list(group) for _, group in groupby(tasks, key=lambda task: task.task_id)]
     limits = Limits(cpu_s=timeout_s, wall_s=4 * timeout_s)
     with tempfile.TemporaryDirectory(prefix="rrtf-bench-") as folder:
@@ -134,7 +134,7 @@ def ours(tasks: list[Task], workers: int, timeout_s: float) -> Verdicts:
 
 
 def ours_calibrated(tasks: list[Task], workers: int, timeout_s: float) -> Verdicts:
-    """With limits from the references' own time; the references' runs are part of the time."""
+    """With limits from the references' own time; their runs are part of the time."""
     return _ours(tasks, workers, timeout_s, calibrate=True)
 
 
@@ -143,7 +143,7 @@ def ours_remembered(tasks: list[Task], workers: int, timeout_s: float) -> Verdic
     return _ours(tasks, workers, timeout_s, calibrate=True, passes=2)
 
 
-# ---- the floor: what a process per program costs that does nothing but run it
+# ---- the floor: the cost of a process per program that only runs it
 
 
 _codes: list[Any]
@@ -151,7 +151,7 @@ _codes: list[Any]
 
 def _compile(sources: list[str]) -> None:
     global _codes
-    import collections  # noqa: F401 - what the programs import is there already, as in our sandbox
+    import collections  # noqa: F401 - what the programs import is preloaded, as in our sandbox
     import functools  # noqa: F401
     import hashlib  # noqa: F401
     import itertools  # noqa: F401
@@ -177,7 +177,7 @@ def _fork(index: int) -> bool:
 
 
 def floor(tasks: list[Task], workers: int, timeout_s: float) -> Verdicts:
-    """Fork, exec() of code compiled before, waitpid; no limits, no isolation, the verdict is the exit status."""
+    """Fork, exec() of precompiled code, waitpid; no limits, no isolation, the verdict is the exit status."""
     sources = [f"{task.program}\n{task.test}\ncheck({task.entry_point})" for task in tasks]
     with ProcessPoolExecutor(workers, get_context("spawn"), _compile, (sources,)) as pool:
         list(pool.map(_nothing, range(4 * workers)))
@@ -201,7 +201,7 @@ def human_eval(tasks: list[Task], workers: int, timeout_s: float) -> Verdicts:
 
 
 def bigcode(tasks: list[Task], workers: int, timeout_s: float) -> Verdicts:
-    """Its package's own __init__ imports every task that it has; the executor is one file."""
+    """Loads the executor's one file: its package's own __init__ imports every task."""
     place = next((Path(p) / _BIGCODE_FILE for p in sys.path if (Path(p) / _BIGCODE_FILE).is_file()), None)
     if place is None:
         raise ModuleNotFoundError(f"{_BIGCODE_FILE} is in no folder of sys.path")
@@ -234,7 +234,7 @@ def _check_plus(number: int) -> bool:
 
 
 def evalplus(tasks: list[Task], workers: int, timeout_s: float) -> Verdicts:
-    """Its own limits: it has no other. The expected values are made before, as it does."""
+    """With its own limits, the only ones it has. The expected values are computed before, as it does."""
     trusted_exec = importlib.import_module("evalplus.gen.util").trusted_exec
     importlib.import_module("evalplus.eval")
     truths: dict[str, Any] = {}

@@ -2,8 +2,8 @@
 
     python -m benchmarks.sampling [--json] [--model DIR] [--problems N] [--pairs N]
 
-Each side lives in a process of its own, and they are asked in turn. The stage's side is timed from the moment
-that its engine is ready to the last row on disk: Parquet in, Ray Data, engine, extraction, Parquet out.
+Each side is a process of its own, and they take turns. The stage is timed from when its engine is ready to the last row
+on disk: Parquet in, Ray Data, engine, extraction, Parquet out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_TOKENS = 160
 
 
 class Side:
-    """A process that answers each line with the tokens per second of one pass."""
+    """A process that answers each line with the tokens and seconds of one pass."""
 
     def __init__(self, name: str, *options: str) -> None:
         command = [sys.executable, "-m", "benchmarks.sampling.side", name, *options]
@@ -35,7 +35,7 @@ class Side:
         while line := self._process.stdout.readline():
             if line.startswith("answer "):
                 return line.split()[1:]
-        raise SystemExit("a side of the benchmark ended; its output stands above")
+        raise SystemExit("a side of the benchmark ended; its output is above")
 
     def measure(self) -> float:
         assert self._process.stdin

@@ -2,15 +2,15 @@
 
     python -m benchmarks.sampling.overlap [--json] [--load wait|cpu] [--problems N] [--seqs N] [--pairs N] [--model DIR]
 
-All are timed from the moment that the engine (or the sandbox) is ready to the last row on disk, on the same
-problems and the demo's student. The load is balanced first: the tests' work is set so that executing alone takes
-about as long as sampling alone (measured on a quarter of the problems). `--load wait` makes the tests wait, which
-shows what the plan overlaps; with `--load cpu` they compute, and where there are fewer cores than both stages use, it
-shows that as well. A stream must fill and drain, which takes some seconds whatever its length.
+All are timed from when the engine (or the sandbox) is ready to the last row on disk, on the same problems and with the
+demo's student. The load is balanced first: the tests' work is set so that executing alone takes about as long as
+sampling alone (measured on a quarter of the problems). With `--load wait` the tests wait, which shows what the plan
+overlaps; with `--load cpu` they compute, which also shows a lack of cores. A stream must fill and drain, which takes
+some seconds whatever its length.
 
-The demo's student has 4M parameters and writes programs of 40 tokens, at such a rate that on two cores its sampling and
-the processes of its programs need more than both, whatever waits. `--seqs` (the engine's max_num_seqs) makes it as slow
-as a larger student is; 128, which the demo has, shows it at full speed.
+The demo's student writes programs of 40 tokens so fast that on two cores its sampling and the processes of its programs
+need more than both, whatever waits. `--seqs` (the engine's max_num_seqs) makes it as slow as a larger student; 128, the
+demo's value, shows it at full speed.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Bench:
         return seconds
 
     def execute(self, work: int) -> float:
-        """The groups that `sample` wrote last, so with the same work."""
+        """Executes the groups that `sample` wrote last, so with the same work."""
         return self._run(self._sampled, [execute_step(self.config.execute)])[0]
 
     def stream(self, work: int) -> float:
@@ -98,7 +98,7 @@ class Bench:
         return self._run(self._source(work), steps)[0]
 
     def balance(self) -> int:
-        """The work of a test suite so that executing takes about as long as sampling."""
+        """The work of a test suite with which executing takes about as long as sampling."""
         base, probe = 0, self._probe
         everything, self.problems = self.problems, self.problems[: len(self.problems) // 4]
         sampled = self.sample(base)

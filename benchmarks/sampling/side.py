@@ -1,4 +1,4 @@
-"""One side of benchmarks.sampling: keeps an engine and samples the same problems each time it is asked."""
+"""One side of benchmarks.sampling: keeps an engine and samples the same problems whenever it is asked."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ def config() -> Config:
 
 def plain(model: str, problems: list[Problem]) -> Callable[[], tuple[int, float]]:
     """`vllm.LLM.generate` on all prompts at once."""
-    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-    os.environ["OMP_NUM_THREADS"] = "1"  # what Ray gives the stage's engine
+    from rrtf_ray.engines.environment import ENVIRONMENT
+
+    os.environ |= ENVIRONMENT | {"OMP_NUM_THREADS": "1"}  # what Ray gives the stage's engine
     from vllm import LLM, SamplingParams
 
     from rrtf_ray.engines.arguments import engine_arguments
@@ -61,7 +62,7 @@ def plain(model: str, problems: list[Problem]) -> Callable[[], tuple[int, float]
 
 
 def stage(model: str, problems: list[Problem]) -> Callable[[], tuple[int, float]]:
-    """The sample stage as a run has it: Parquet in, Ray Data, engine, extraction, Parquet out."""
+    """The sample stage as in a run: Parquet in, Ray Data, engine, extraction, Parquet out."""
     from rrtf_ray.cluster.connecting import connected
 
     settings = config()

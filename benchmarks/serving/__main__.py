@@ -1,25 +1,26 @@
-"""Our serving against plain `vllm serve`, and Ray's own application against the same: same model, requests, engine.
+"""Our serving, and Ray's own application, against plain `vllm serve`: same model, requests and engine.
 
     python -m benchmarks.serving [--json] [--model DIR] [--folder DIR] [--problems HumanEval.jsonl] [--only KEY,...]
         [--pairs N] [--seconds N] [--overload-seconds N] [--overload-factor N] [--max-tokens N] [--max-model-len N]
         [--threads N]
 
 The model is a random GPTBigCode of 48 million parameters (benchmarks.training.data); `--folder` keeps it for the next
-run, `--model` takes another. How the sides are started is in benchmarks.serving.sides, who asks them in
-benchmarks.serving.load. Two sides are alive at a time and asked in turn, each warmed up first; a turn is as many
-requests as take vLLM about `--seconds`, the same for both, and no prompt comes twice.
+run, `--model` takes another. benchmarks.serving.sides starts the sides, benchmarks.serving.load asks them. Two sides
+run at a time and take turns, each warmed up first; a turn is as many requests as take vLLM about `--seconds`, the same
+for both, and no prompt is sent to a side twice.
 
-    throughput_*_N      completion tokens a second with N clients that always ask, half of them streamed, ours / theirs
+    throughput_*_N      completion tokens per second with N clients that ask without pause, half of the requests
+                        streamed, ours / theirs
     median_latency_*    seconds to the last token of a streamed request, with 4 clients: the median, ours / theirs
     p99_latency_*       the same, the 99th percentile
     ttft_*              median seconds to the first token of these requests, ours / theirs
     *_ray_vs_vllm       the same for Ray's application
-    overload_failed     requests of our side that were accepted and failed, while `--overload-factor` (4) times as many
-                        came as it answers with 32 clients
-    overload_rejection_p99_ms    until a 429 was there
-    overload_throughput_share    tokens a second of accepted requests / those with 32 clients just before
+    overload_failed     requests that our side accepted and failed, while `--overload-factor` (4) times as many came as
+                        it answers with 32 clients
+    overload_rejection_p99_ms    until a 429 arrived
+    overload_throughput_share    tokens per second of accepted requests / those with 32 clients just before
 
-`turns:` has what each side did in each turn, and the processor milliseconds per 1,000 tokens of each of its processes.
+`turns:` has what each side did in each turn, with the processor milliseconds per 1,000 tokens of its processes.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _SHOWN_KINDS = 8
 
 
 class Turn(NamedTuple):
-    """What a side did with one job. processor_ms: per 1,000 tokens, by the kind of process."""
+    """What a side did with one job. processor_ms: per 1,000 tokens, by kind of process."""
 
     tokens: int
     requests: int
@@ -66,12 +67,12 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True)
 class Workload:
-    """clients that always ask; stream: the share of streamed requests."""
+    """clients: who ask without pause. stream: the share of streamed requests."""
 
     clients: int
     stream: float
     goals: dict[str, tuple[Callable[[Turn, Turn], float], str]]
-    """By the key without what is compared: the figure of a turn of one side and one of vLLM's, and our goal."""
+    """By key with a gap for what is compared: the figure of a side's turn and one of vLLM's, and our goal."""
 
 
 def _speed(one: Turn, other: Turn) -> float:
@@ -121,7 +122,7 @@ class Bench:
         return not self.only or bool(self.only.intersection(keys))
 
     def compare(self, one: Server, vllm: Server) -> None:
-        """All workloads that are wanted, one side against vLLM."""
+        """All wanted workloads, one side against vLLM."""
         for workload in WORKLOADS:
             goals = {key.format(COMPARED[one.side]): found for key, found in workload.goals.items()}
             if self.wants([*goals]):
@@ -131,7 +132,7 @@ class Bench:
                     self.goals[key] = goal if one.side == "ours" else ""
 
     def overload(self, server: Server, seconds: int, factor: int) -> None:
-        """More requests than the side can answer."""
+        """Send more requests than the side can answer."""
         if not self.wants([*OVERLOAD]):
             return
         workload = Workload(PEAK_CLIENTS, 0.5, {})
@@ -188,13 +189,13 @@ class Bench:
         return found
 
     def _requests(self, workload: Workload, server: Server) -> int:
-        """As many as take the side about `seconds`, a multiple of the clients."""
+        """As many requests as take the side about `seconds`, a multiple of the clients."""
         tried = _WARM_UP_ROUNDS * workload.clients
         seconds = self._ask(workload, server, self._take(tried), tried).seconds
         return max(2, round(_WARM_UP_ROUNDS * self.seconds / seconds)) * workload.clients
 
     def _take(self, number: int) -> int:
-        """The first of so many request numbers that nobody has used."""
+        """The first of `number` unused request numbers."""
         first, self._next = self._next, self._next + number
         return first
 
@@ -246,7 +247,7 @@ def _readable(turn: Turn) -> dict[str, Any]:
 
 
 def _text(server: Server, max_tokens: int) -> str:
-    """A greedy answer, to see that two sides serve the same model."""
+    """A greedy answer, to check that two sides serve the same model."""
     body = {"model": NAME, "prompt": "def add(a, b):\n", "max_tokens": max_tokens, "temperature": 0, "ignore_eos": True}
     request = urllib.request.Request(
         f"{server.url}/v1/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
@@ -256,7 +257,7 @@ def _text(server: Server, max_tokens: int) -> str:
 
 
 def servable_model(folder: Path) -> str:
-    """A folder that can be served: model, tokenizer, generation config. Made where it is not there yet."""
+    """A folder that can be served: model, tokenizer, generation config. Made if missing."""
     if not (folder / "tokenizer.json").exists():
         make_tokenizer(folder)
     if not (folder / "model.safetensors").exists():
@@ -265,7 +266,7 @@ def servable_model(folder: Path) -> str:
 
 
 def _wanted_sides(only: set[str]) -> list[str]:
-    """Sides to be compared with vLLM; Ray's first, so that ours is up for the overload at the end."""
+    """The sides to compare with vLLM; Ray's first, so ours is up for the overload at the end."""
     keys = {side: {key.format(what) for w in WORKLOADS for key in w.goals} for side, what in COMPARED.items()}
     keys["ours"] |= OVERLOAD.keys()
     unknown = only - keys["ours"] - keys["ray"]
@@ -291,7 +292,7 @@ def main() -> None:
         max_model_len=1024,
         threads=1,
     )
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the sides are ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the sides too
     only = {key for key in args.only.split(",") if key}
     sides = _wanted_sides(only)
     with ExitStack() as stack:

@@ -1,21 +1,21 @@
-"""Malformed requests on every route of the gateway: it must refuse them all in OpenAI's form, and lose no memory.
+"""Malformed requests on every route of the gateway: it must refuse them all in OpenAI's format, and leak no memory.
 
     python -m benchmarks.serving.fuzz --url URL [--key KEY] [--pid PID] [--requests 10000] [--seed N] [--clients N]
         [--large-bodies N] [--json]
 
-Bytes that are no JSON, JSON that is cut off or nested too deeply, wrong types and huge numbers in each known field,
+Bytes that are not JSON, JSON that is truncated or nested too deeply, wrong types and huge numbers in each known field,
 NaN, lone surrogates, invalid UTF-8, 1,000 stop strings, n=10000, token ids out of range, contradictory fields, wrong
 content types and methods, unknown paths, large headers, bodies of megabytes and, spread over the run, `--large-bodies`
-of 200 MB, bodies that never end, requests that hide one another, and no HTTP at all. The same seed makes the same
-requests.
+of 200 MB, bodies that never end, requests that hide one another, and what is not HTTP at all. The same seed makes the
+same requests.
 
-    server_errors    5xx answers; goal 0. Each is printed with the request that caused it
-    other_errors     answers of 4xx whose body has not OpenAI's form `{"error": {message, type, param, code}}`; goal 0.
-                     Those of the server before the gateway (a request line that is no HTTP) are counted apart
-    unanswered       whole requests that got no answer: an end of the connection, or nothing for 60 s; goal 0.
-                     A connection that ends while a body too large is still being sent is counted apart
-    growth_mib       resident memory of the process `--pid` and all below it: at the end, less what it was after a fifth
-                     of the requests
+    server_errors    5xx answers; goal 0. Up to 20 are printed with the request that caused them
+    other_errors     4xx answers whose body lacks OpenAI's form `{"error": {message, type, param, code}}`; goal 0.
+                     Those of the server before the gateway (a request line that is not HTTP) are counted separately
+    unanswered       whole requests without an answer: the connection ended, or nothing came for 60 s; goal 0.
+                     A connection that ends while a body too large is still being sent is counted separately
+    growth_mib       resident memory of the process `--pid` and its descendants: at the end, minus what it was after a
+                     fifth of the requests
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Seen:
     faults: dict[str, list[str]] = field(default_factory=dict)
     before_gateway: int = 0
     cut_short: int = 0
-    """Connections that were ended while a body too large was still being sent; the refusal may get lost then."""
+    """Connections that ended while a body too large was still being sent; the refusal may then get lost."""
 
     def fault(self, kind: str, sent: Sent, answer: bytes) -> None:
         shown = f"{sent.route} ({sent.what}): {sent.raw[:400]!r} -> {answer[:400]!r}"
@@ -100,7 +100,7 @@ class Run:
                 await writer.wait_closed()
 
     async def _send_body(self, sent: Sent, writer: asyncio.StreamWriter, answering: asyncio.Task[bytes]) -> None:
-        """A large body, until there is an answer: who reads a refusal may stop sending."""
+        """A large body, until there is an answer: a client that reads a refusal may stop sending."""
         left = abs(sent.large)
         while left > 0 and not answering.done():
             part = _CHUNK[:left]
@@ -140,7 +140,7 @@ def _is_openai_error(answer: bytes) -> bool:
 
 
 async def fuzz(run: Run, fuzzer: Fuzzer, requests: int, clients: int, large_bodies: int) -> dict[str, Any]:
-    """All requests; a fifth of them is the warm-up, after which memory is first looked at."""
+    """All requests; a fifth of them is the warm-up, after which memory is first measured."""
     started = time.monotonic()
     every = max(1, requests // (large_bodies + 1)) if large_bodies else requests + 1
     numbers = iter(range(requests))

@@ -66,8 +66,8 @@ CONTRADICTIONS: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class Sent:
-    """A request as bytes. large: bytes of body that follow the head. slow: the body is never finished. garbage: it is
-    no HTTP, so that nothing has to come back."""
+    """A request as bytes. large: bytes of body that follow the head, in chunks if negative. slow: the body is never
+    finished. garbage: not valid HTTP, so no answer is required."""
 
     route: str
     what: str
@@ -226,5 +226,5 @@ class Fuzzer:
 
 
 def _dumped(body: dict[str, Any]) -> bytes:
-    """JSON with NaN, Infinity and lone surrogates where they are."""
+    """JSON that keeps NaN, Infinity and lone surrogates."""
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")

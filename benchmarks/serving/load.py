@@ -1,13 +1,13 @@
-"""Who asks the servers of benchmarks.serving: the same process, the same requests, for every side.
+"""The load on the servers of benchmarks.serving: the same process and requests for every side.
 
     python -m benchmarks.serving.load [--problems HumanEval.jsonl]
 
-It says `ready`; each line on its standard input is a job (Closed or Open as JSON, with its kind), and is answered by
+It prints `ready`; each line on its standard input is a job (Closed or Open as JSON, with its kind), and is answered by
 `answer JSON`. Prompts are HumanEval's, or solved problems of the quickstart followed by one without its solution. Each
-begins with a line that no other has, so that prefix caches help nobody; request number N is the same on every side.
-Every completion is greedy and has the same number of tokens, whatever the model says (`ignore_eos`).
+begins with a unique line, so prefix caches help nobody; request number N is the same on every side. Every completion is
+greedy and has the same number of tokens, whatever the model says (`ignore_eos`).
 
-aiohttp takes about 40 µs of processor time a streamed event, a tenth of what httpx takes; both cores are shared with
+aiohttp takes about 40 µs of processor time per streamed event, a tenth of what httpx takes; both cores are shared with
 what is measured.
 """
 
@@ -32,7 +32,7 @@ from benchmarks.serving.sides import NAME
 
 @dataclass(frozen=True)
 class Closed:
-    """`clients` ask `requests` requests, numbered from `first`; each asks the next one as soon as it is answered.
+    """`clients` send `requests` requests, numbered from `first`; each sends the next as soon as it is answered.
 
     stream: the share of requests that are streamed.
     """
@@ -47,7 +47,7 @@ class Closed:
 
 @dataclass(frozen=True)
 class Open:
-    """Requests come by chance, `rate` a second for `seconds`, however many are still unanswered; half are streamed."""
+    """Requests come at random, `rate` per second for `seconds`, however many are still open; half are streamed."""
 
     url: str
     rate: float
@@ -58,7 +58,7 @@ class Open:
 
 @dataclass
 class Asked:
-    """What became of one request. Times in seconds since the job began; `first`: the first token came."""
+    """What became of one request. Times in seconds since the job began; first: of the first token."""
 
     number: int
     began: float
@@ -77,9 +77,9 @@ class Found:
     seconds: float
     asked: list[Asked]
     late_s: list[float] = field(default_factory=list)
-    """How much later than planned requests of an open job were sent."""
+    """By how much requests of an open job were sent late."""
     processor_s: float = 0.0
-    """What the load itself took."""
+    """Processor time of the load itself."""
 
 
 class Load:
@@ -161,7 +161,7 @@ async def _ask(session: aiohttp.ClientSession, number: int, body: dict[str, Any]
 
 
 async def _read_stream(response: aiohttp.ClientResponse, asked: Asked, started: float) -> None:
-    """Reads events as bytes; only the first and the last are looked into."""
+    """Reads events as bytes; only the first and the last are inspected."""
     parts: list[bytes] = []
     async for part in response.content.iter_any():
         if not asked.first and b"data: {" in part:
@@ -179,7 +179,7 @@ async def _read_stream(response: aiohttp.ClientResponse, asked: Asked, started: 
 
 
 def read_texts(problems: str) -> list[str]:
-    """Prompts without their first line."""
+    """Prompts without their unique first line."""
     if problems:
         return [json.loads(line)["prompt"] for line in Path(problems).read_text().splitlines()]
     from rrtf_ray.quickstart import generate_problems
@@ -190,7 +190,7 @@ def read_texts(problems: str) -> list[str]:
 
 
 class Loader:
-    """The process, seen from the benchmark."""
+    """The benchmark's handle on the process."""
 
     def __init__(self, problems: str) -> None:
         import subprocess
@@ -219,7 +219,7 @@ class Loader:
             found, _, rest = line.partition(" ")
             if found.strip() == word:
                 return rest
-        raise SystemExit("the load generator ended; its output stands above")
+        raise SystemExit("the load generator ended; its output is above")
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
 """The servers that benchmarks.serving compares, each a process of its own with all that it starts.
 
-vllm: vLLM's own OpenAI server, which is what `vllm serve` runs; its two ways to log each request and its statistics are
-off. ray: `ray.serve.llm.build_openai_app` in a local Ray, everything but the engine as it comes
-(`python -m benchmarks.serving.sides FLAGS` is that process). ours: `rrtf serve`.
+vllm: vLLM's own OpenAI server, which `vllm serve` runs, without request logs and statistics. ray:
+`ray.serve.llm.build_openai_app` in a local Ray, with its defaults for everything but the engine
+(`python -m benchmarks.serving.sides OPTIONS PORT` is that process). ours: `rrtf serve`.
 
-The engine is the same on all sides: `engine_arguments` of the same settings, as flags, as `engine_kwargs`, as settings;
-as many threads, bound to no cores. What still differs is how the parts talk to each other, which is what is compared.
+The engine is the same on all sides: `engine_arguments` of the same settings, as flags, `engine_kwargs` or settings,
+with as many threads, bound to no cores. What differs, and is compared, is how the parts communicate.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Options:
     threads: int = 1
 
     def engine(self) -> dict[str, Any]:
-        """The engine's arguments, without our watch over its parent, which plain vLLM does not know."""
+        """The engine's arguments, without our watch over its parent, which plain vLLM does not have."""
         from rrtf_ray.engines.arguments import engine_arguments
 
         settings = EngineArguments(
@@ -58,11 +58,9 @@ class Options:
         return {k: v for k, v in engine_arguments(settings).items() if k != "worker_extension_cls"}
 
     def environment(self) -> dict[str, str]:
-        return {
-            "OMP_NUM_THREADS": str(self.threads),
-            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-            "VLLM_LOGGING_LEVEL": "WARNING",
-        }
+        from rrtf_ray.engines.environment import ENVIRONMENT
+
+        return ENVIRONMENT | {"OMP_NUM_THREADS": str(self.threads)}
 
 
 def _vllm(options: Options, port: int) -> list[str]:
@@ -100,7 +98,7 @@ class Server:
     """A running side: `with Server("vllm", options) as server: ...`."""
 
     def __init__(self, side: str, options: Options) -> None:
-        """Returns once it answers. Raises NotThere where it ends before, or is not there within START_LIMIT_S."""
+        """Returns once it answers. Raises NotThere if it ends before, or does not answer within START_LIMIT_S."""
         self.side = side
         self._log: IO[str] = tempfile.NamedTemporaryFile("w+", prefix=f"rrtf-bench-{side}-", suffix=".log")  # noqa: SIM115
         port = _free_port()
@@ -133,7 +131,7 @@ class Server:
         psutil.wait_procs(everything, timeout=5)
         left = [process for process in everything if process.is_running()]
         for process in left:
-            with contextlib.suppress(psutil.NoSuchProcess):  # psutil knows a process id that was given anew
+            with contextlib.suppress(psutil.NoSuchProcess):  # psutil notices a reused process id
                 process.kill()
         psutil.wait_procs(left, timeout=5)
         self._log.close()
@@ -143,14 +141,14 @@ class Server:
         return self._process.pid
 
     def processes(self) -> list[psutil.Process]:
-        """The side's process and all below it."""
+        """The side's process and its descendants."""
         with contextlib.suppress(psutil.NoSuchProcess):
             top = psutil.Process(self._process.pid)
             return [top, *top.children(recursive=True)]
         return []
 
     def processor_seconds(self) -> dict[str, float]:
-        """Processor time so far, by the kind of process."""
+        """Processor time so far, by kind of process."""
         found: dict[str, float] = defaultdict(float)
         for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -190,7 +188,7 @@ def _free_port() -> int:
 
 
 def _kind(process: psutil.Process) -> str:
-    """A name for what a process does: Ray and vLLM write it into the command line."""
+    """What a process does, which Ray and vLLM write into the command line."""
     command = process.cmdline()
     first = command[0] if command else process.name()
     if first.startswith("ray::"):

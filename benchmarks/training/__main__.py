@@ -1,23 +1,23 @@
-"""Speed and memory of training against TRL's DPO, against RRHF as it is usually written, and against supervised
-fine-tuning on the same tokens.
+"""Speed and memory of training against TRL's DPO, RRHF as it is usually written, and supervised fine-tuning on the same
+tokens.
 
     python -m benchmarks.training [--json] --problems HumanEval.jsonl --samples humaneval_codegen16B_n100.jsonl
         [--trl-python PATH] [--trl-pairs N] [--folder DIR] [--pairs N] [--groups N] [--step-groups N] [--only KEY,KEY]
 
-A model of 48 million parameters with a vocabulary of 49,152, fp32, two threads (benchmarks.training.data); what the
-sides do is in benchmarks.training.sides. Each is a process of its own, alive only while it is compared: two at a time,
-asked in turn, each warmed up with one turn.
+A model of 48 million parameters with a vocabulary of 49,152, fp32, two threads (benchmarks.training.data);
+benchmarks.training.sides describes the sides. Each is a process of its own, alive only while it is compared: two at a
+time, taking turns, each warmed up with one turn.
 
-    speed_vs_*     response tokens a second, ours over theirs
-    memory_vs_*    growth of resident memory, ours over theirs: the peak of a turn less what the process held before the
-                   model was loaded, so that weights, gradients, optimizer states, activations and logits count and
+    speed_vs_*     response tokens per second, ours over theirs
+    memory_vs_*    growth of resident memory, ours over theirs: the peak of a turn minus what the process held before
+                   the model was loaded, so weights, gradients, optimizer states, activations and logits count and
                    libraries do not
-    time_vs_sft    seconds a turn, ours over theirs
-    padding_share  positions of our passes that hold no token
+    time_vs_sft    seconds per turn, ours over theirs
+    padding_share  share of positions in our passes without a token
 
-`--trl-python` is an interpreter that has TRL (1.16.0); where there is none the ratios against TRL are left out.
-`--trl-pairs` is its pairs a pass (8 where the step has as many); with 1 it takes a third of the memory and pads less,
-so measure against both. `--folder` keeps the data for the next run.
+`--trl-python` is an interpreter with TRL (1.16.0); without one the ratios against TRL are left out. `--trl-pairs` is
+its pairs per pass (by default 8, or the step's if fewer); with 1 it takes a third of the memory and pads less, so
+measure against both. `--folder` keeps the data for the next run.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True)
 class Goal:
-    """What the figures of a turn of ours and one of the peer's are boiled down to, and what it should be."""
+    """A figure from a turn of ours and one of the peer's, and what it should be."""
 
     figure: Callable[[Turn, Turn], float]
     goal: str
@@ -82,7 +82,7 @@ COMPARISONS: dict[tuple[str, int], dict[str, Goal]] = {
     ("padded", 8): {"speed_vs_padded_k8": Goal(_speed, ">= 6")},
     ("sft", 4): {"time_vs_sft": Goal(_time, "<= 1.15")},
 }
-"""By the peer and the number of responses a group."""
+"""By peer and number of responses per group."""
 
 
 class NotThere(Exception):
@@ -90,7 +90,7 @@ class NotThere(Exception):
 
 
 class Side:
-    """A process that trains a turn when it is asked."""
+    """A process that trains a turn when asked."""
 
     def __init__(self, python: str, name: str, folder: Path, *options: str) -> None:
         command = [python, "-m", "benchmarks.training.sides", name, str(folder), *options]
@@ -116,7 +116,7 @@ class Side:
         while line := self._process.stdout.readline():
             if line.split(" ")[0].strip() == word:
                 return line.split()[1:]
-        raise NotThere(f"{self._name} ended with status {self._process.wait()}; its output stands above")
+        raise NotThere(f"{self._name} ended with status {self._process.wait()}; its output is above")
 
 
 def main() -> None:
@@ -160,7 +160,7 @@ def main() -> None:
 def _compare(
     python: str, peer: str, folder: Path, options: tuple[str, ...], own: tuple[str, ...], pairs: int
 ) -> list[tuple[Turn, Turn]]:
-    """Turns of ours and of the peer's, which has options of its own, pair by pair."""
+    """Turns of ours and of the peer's, pair by pair. own: options of the peer alone."""
     with Side(python, peer, folder, *options, *own) as theirs, Side(sys.executable, "ours", folder, *options) as ours:
         for side in (theirs, ours):
             side.measure()  # warm up

@@ -1,8 +1,8 @@
-"""What the sides of the training benchmark train, and on what: a tokenizer, a model and groups of responses.
+"""What the sides of the training benchmark train on: a tokenizer, a model and groups of responses.
 
 The model is a random GPTBigCode (StarCoder's architecture) of 48 million parameters with StarCoder's vocabulary size,
-so that its logits weigh as much as they do in a real code model. The groups are HumanEval's prompts with the canonical
-solution as teacher and real completions of CodeGen-16B.
+so its logits weigh as much as in a real code model. The groups are HumanEval's prompts with the canonical solution as
+teacher and real completions of CodeGen-16B.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _TOP_LEVEL = re.compile(r"^(?=\S)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Options:
-    """k: responses a group. groups: trained on in a turn. step_groups: an optimizer step. pass_groups: a forward pass
-    (0: what is usual for the side)."""
+    """k: responses per group. groups: per turn. step_groups: groups per optimizer step. pass_groups: groups per forward
+    pass (0: the side's default)."""
 
     folder: Path
     k: int
@@ -35,8 +35,8 @@ class Options:
 
 
 class Work(NamedTuple):
-    """What a turn went through: response tokens, all tokens that are text (each as often as it is computed), and
-    positions of the passes, padding included."""
+    """What a turn processed: response tokens, all text tokens (each as often as it is computed), and positions of the
+    passes, padding included."""
 
     response_tokens: int
     tokens: int
@@ -51,7 +51,7 @@ class Group(NamedTuple):
 
 
 def prepare(folder: Path, problems: str, samples: str, seed: int = 0) -> None:
-    """Make `folder/tokenizer`, `folder/model` and `folder/groups.jsonl` where they are not there yet."""
+    """Make `folder/tokenizer`, `folder/model` and `folder/groups.jsonl` if they do not exist."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "tokenizer/tokenizer.json").exists():
         make_tokenizer(folder / "tokenizer")
@@ -63,7 +63,7 @@ def prepare(folder: Path, problems: str, samples: str, seed: int = 0) -> None:
 
 
 def make_tokenizer(folder: Path) -> None:
-    """Byte-level BPE as StarCoder's, trained on the standard library."""
+    """Byte-level BPE like StarCoder's, trained on the standard library."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -128,5 +128,5 @@ def _groups(problems: str, samples: str, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def _cut(completion: str) -> str:
-    """The function's body: what stands before the first line at column 0."""
+    """The function's body: what precedes the first line at column 0."""
     return _TOP_LEVEL.split(completion, maxsplit=1)[0].rstrip() + "\n"

@@ -1,7 +1,7 @@
-"""Our sides of benchmarks.training.sides: the trainer of this package, and the same with a plain supervised loss.
+"""Our sides of benchmarks.training.sides: this package's trainer, and the same with a plain supervised loss.
 
-ours: `rrtf_ray.training.trainer.Trainer` with DeepSpeed, one worker; DPO with k = 2, as TRL's side, and else RRTF over
-all pairs, as the padded side. sft: the same passes over the same tokens, all responses imitated and none compared.
+ours: `rrtf_ray.training.trainer.Trainer` with DeepSpeed, one worker; DPO with k = 2, like TRL's side, otherwise RRTF
+over all pairs, like the padded side. sft: the same passes over the same tokens, all responses imitated, none compared.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.training.data import Group, Options, Work
 from rrtf_ray.config import LossConfig, TrainConfig
 from rrtf_ray.core.examples import Example
 
-# Memory grows with both. Twice as much of each is a tenth faster, on two cores, with a quarter more memory.
+# Memory grows with both. On two cores, doubling them is a tenth faster with a quarter more memory.
 TOKENS_PER_PASS = 1024
 LOGITS_CHUNK = 256
 
@@ -82,7 +82,7 @@ def _example(name: str, group: Group, k: int) -> Example:
 
 
 def _imitate(logprobs_BT: Any, responses: Any) -> tuple[Any, dict[str, Any]]:
-    """Cross-entropy of all responses; the other keys are what a step reports."""
+    """Cross-entropy of all responses, and the metrics that a step reports."""
     from rrtf_ray.core.losses import rrtf_loss
 
     _, metrics = rrtf_loss(logprobs_BT.detach(), responses, alpha=0.0)

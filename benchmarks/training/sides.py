@@ -2,18 +2,18 @@
 
     python -m benchmarks.training.sides SIDE FOLDER --k K [--groups N] [--step-groups N] [--pass-groups N]
 
-It says `ready`, and for each line `go` on its standard input trains on the first N groups of FOLDER once, with K
-responses each, and says
+It prints `ready`, and for each line `go` on its standard input trains once on the first N groups of FOLDER, with K
+responses each, and prints
 
     answer RESPONSE_TOKENS SECONDS PEAK_BYTES BASELINE_BYTES PADDING_SHARE
 
-Response tokens include EOS; prompts, padding and whatever is computed twice do not count. The time is that of whole
-optimizer steps, from the texts' tokens to the new weights. The baseline is taken before the model is loaded, when
-libraries are imported and have made a first step with a toy model: what is above it is weights, gradients, optimizer
-states, activations and logits. All sides: fp32, the same groups and groups an optimizer step, AdamW (fused), gradients
-clipped at 1, two threads, the allocator as it comes.
+Response tokens include EOS; prompts, padding and repeated computation do not count. The time is that of whole optimizer
+steps, from tokens to the new weights. The baseline is taken before the model is loaded, when libraries are imported and
+have made a first step with a toy model: what comes on top is weights, gradients, optimizer states, activations and
+logits. All sides: fp32, the same groups, as many per optimizer step, AdamW (fused), gradients clipped at 1, two
+threads, the default allocator.
 
-trl: TRL's DPOTrainer (k = 2), its defaults except for what does not exist on a CPU and for gradient checkpointing,
+trl: TRL's DPOTrainer (k = 2) with its defaults, except for what does not exist on a CPU and for gradient checkpointing,
 which would cost it time; the reference's log-probabilities are computed beforehand and not timed.
 padded: RRHF as it is usually written: a group is k rows of prompt and response, padded to the longest; logits and
 log-probabilities of all positions.
@@ -54,7 +54,7 @@ class Turns:
         self._started = 0.0
 
     def begin(self) -> None:
-        """Wait for `go`; the process ends where there is no more."""
+        """Wait for `go`; the process ends at the end of the input."""
         if not sys.stdin.readline():
             raise SystemExit(0)
         self._peak = Peak()
@@ -151,7 +151,7 @@ def trl(options: Options, turns: Turns) -> None:
         raise SystemExit("DPO compares two responses: --k 2")
     pairs = options.pass_groups or min(8, options.step_groups)
     if options.step_groups % pairs:
-        raise SystemExit(f"--step-groups must be a multiple of {pairs}, the pairs of a pass")
+        raise SystemExit(f"--step-groups must be a multiple of {pairs}, the pairs per pass")
     seen: list[Work] = []
 
     class Answering(TrainerCallback):
@@ -208,10 +208,10 @@ def trl(options: Options, turns: Turns) -> None:
 
 
 def _compare_tokens(theirs: Any, groups: Sequence[Group]) -> None:
-    """Say how many response tokens TRL makes of the same texts (it encodes prompt and response in one piece)."""
+    """Print how many response tokens TRL makes of the same texts (it encodes prompt and response together)."""
     found = sum(len(row["chosen_ids"]) + len(row["rejected_ids"]) for row in theirs)
     expected = sum(len(response) for group in groups for response in group.responses)
-    print(f"response tokens: {found} by TRL, {expected} encoded apart from the prompt", file=sys.stderr)
+    print(f"response tokens: {found} by TRL, {expected} encoded separately from the prompt", file=sys.stderr)
 
 
 SIDES: dict[str, Callable[[Options, Turns], None]] = {"ours": ours, "sft": sft, "padded": padded, "trl": trl}
@@ -227,7 +227,7 @@ def read_groups(options: Options) -> list[dict[str, Any]]:
 
 
 def load_groups(options: Options) -> list[Group]:
-    """The same as tokens."""
+    """The same groups as tokens."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(options.folder / "tokenizer")
@@ -249,7 +249,7 @@ def load_model(options: Options) -> Any:
 
 
 def _toy_step() -> None:
-    """One step of a tiny model, so that the baseline has what libraries load when they are first used."""
+    """One step of a tiny model, so the baseline includes what libraries load at first use."""
     import torch
     from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM
 

@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and what turns their text into values."""
+"""Arguments that several commands share, and the parsers of their values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Run = Callable[[argparse.Namespace], int]
 
 
 def command(commands: Any, name: str, run: Run, help: str, description: str | None = None) -> argparse.ArgumentParser:
-    """A new command's parser; `run` is what it calls. description: of its own --help, if that is not `help`."""
+    """A new command's parser; `run` is called for it. description: heads its own --help."""
     made: argparse.ArgumentParser = commands.add_parser(name, help=help, description=description)
     made.set_defaults(run=run)
     return made
@@ -20,19 +20,19 @@ def command(commands: Any, name: str, run: Run, help: str, description: str | No
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """--config and the overrides of a run's settings."""
     parser.add_argument("--config", metavar="FILE", help="YAML file; see jobs/configs (default: all defaults)")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings that win over the file")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings that override the file")
 
 
 def positive(text: str) -> int:
-    """A whole number from 1."""
+    """A whole number of 1 or more."""
     value = int(text) if text.isdecimal() else 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return value
 
 
 def positives(text: str) -> tuple[int, ...]:
-    """Whole numbers from 1, separated by commas."""
+    """Whole numbers of 1 or more, separated by commas."""
     return tuple(positive(part.strip()) for part in text.split(","))
 
 

@@ -1,6 +1,6 @@
 """`rrtf doctor`: what this machine can do, and the remedy for what it cannot.
 
-Prints one line a finding. Exit code 0 where the loop can run here, 1 where something that it needs is missing.
+Prints one line per finding. Exit code 0 if the loop can run here, 1 if something that it needs is missing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PORTS = {8000: "Ray Serve's HTTP", 8265: "Ray's dashboard and Jobs API"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """needed: without it the loop cannot run; otherwise it is weaker or slower."""
+    """needed: the loop cannot run without it; otherwise it is weaker or slower."""
 
     what: str
     ok: bool
@@ -35,7 +35,7 @@ class Finding:
 
 
 def add(commands: Any) -> None:
-    """The command that looks at this machine."""
+    """The command that checks this machine."""
     command(commands, "doctor", _doctor, "what this machine can do, and the remedy for what it cannot")
 
 
@@ -47,7 +47,7 @@ def _doctor(args: argparse.Namespace) -> int:
         remedy = "" if finding.ok else f"  -> {finding.remedy}"
         print(f"{mark} {finding.what:<28} {finding.value}{remedy}", flush=True)
         broken += finding.needed and not finding.ok
-    print("the loop can run here" if not broken else f"{broken} thing(s) that the loop needs are missing")
+    print("the loop can run here" if not broken else f"the loop cannot run here: {broken} missing (MISS above)")
     return 1 if broken else 0
 
 
@@ -102,7 +102,7 @@ def _version(name: str) -> str:
 
 def _machine() -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Finding("cores", cores >= 2, str(cores), "two or more make sampling and testing overlap", needed=False)
+    yield Finding("cores", cores >= 2, str(cores), "with two or more, sampling and testing overlap", needed=False)
     gpus = _gpus()
     yield Finding("GPUs", True, ", ".join(gpus) if gpus else "none (vLLM and DeepSpeed run on the CPU)")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -148,4 +148,4 @@ def _ports() -> Iterator[Finding]:
             except OSError:
                 free = False
         value = f"{'free' if free else 'taken'} ({use})"
-        yield Finding(f"port {port}", free, value, "end what listens there, or choose another port", needed=False)
+        yield Finding(f"port {port}", free, value, "stop what listens there, or choose another port", needed=False)

@@ -1,4 +1,4 @@
-"""Where the lines of libraries go while a command runs."""
+"""Where libraries log while a command runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def logged(run_dir: str, *, to_stderr: bool = False) -> Iterator[None]:
-    """What libraries have to say goes to run_dir/logs/driver.log; the terminal is for our own lines."""
+    """Libraries' output goes to run_dir/logs/driver.log; the terminal is for our own lines."""
     from rrtf_ray.progress import only_our_lines
     from rrtf_ray.store.files import is_local, join, make_dir, resolve, write_bytes
 
@@ -28,5 +28,5 @@ def logged(run_dir: str, *, to_stderr: bool = False) -> Iterator[None]:
                 yield
         finally:
             root.removeHandler(handler)
-            if not local:  # an object store cannot append: the log is there when the command has ended
+            if not local:  # an object store cannot append: the log appears when the command ends
                 write_bytes(join(logs, "driver.log"), kept.read())

@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
         commands,
         "plan",
         _plan,
-        "the memory and the steps that training takes; starts nothing",
+        "the memory and steps that training takes; starts nothing",
         "The arithmetic of training a configuration: parameters, memory, steps. Starts nothing.",
     )
     add_settings(plan)

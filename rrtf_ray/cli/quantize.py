@@ -17,14 +17,14 @@ def add(commands: Any) -> None:
         _quantize,
         "make an int8 checkpoint for serving, and compare the two",
         "Write a checkpoint with int8 weights (compressed-tensors W8A8, which vLLM serves on CPUs and GPUs), and "
-        "compare it with the original: size, milliseconds a token, and pass@1 if asked.",
+        "compare it with the original: size, milliseconds per token, and pass@1 if asked.",
     )
     quantize.add_argument("--model", required=True, help="a folder or URI of a checkpoint")
     quantize.add_argument("--output", required=True, help="the folder or URI to write")
     quantize.add_argument(
         "--evaluate",
         action="store_true",
-        help="pass@1 of both too, on the held-out problems of the configuration and in its run_dir",
+        help="also pass@1 of both, on the held-out problems of the configuration and in its run_dir",
     )
     quantize.add_argument("--json", action="store_true", help="print one JSON object, with bytes")
     add_settings(quantize)

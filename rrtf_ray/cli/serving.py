@@ -21,14 +21,14 @@ def _add_serve(commands: Any) -> None:
         "serve",
         _serve,
         "host a checkpoint for editors and scripts until Ctrl+C",
-        "Host a checkpoint by Ray Serve and vLLM: completions, fill-in-the-middle, chat, and a page to try it. "
+        "Host a checkpoint with Ray Serve and vLLM: completions, fill-in-the-middle, chat, and a page to try it. "
         "`serve run serve/config.yaml` does the same from a file, for several models and for clusters.",
     )
     serve.add_argument("--model", required=True, help="a folder, a URI or a hub id")
     serve.add_argument("--name", default="rrtf", help="what clients put into `model` (default rrtf)")
     serve.add_argument("--host", default="127.0.0.1", help="interface to listen on (default 127.0.0.1: this machine)")
     serve.add_argument("--port", type=int, default=8000, help="default 8000; 0 takes a free one")
-    serve.add_argument("--keys", metavar="FILE", help="keys that may use it (see `rrtf key`); default: everyone")
+    serve.add_argument("--keys", metavar="FILE", help="keys that may use the service (`rrtf key`); default: everyone")
     serve.add_argument(
         "overrides",
         nargs="*",
@@ -43,8 +43,8 @@ def _add_rollout(commands: Any) -> None:
         "rollout",
         _rollout,
         "replace a served checkpoint without a failed request",
-        "Start a new checkpoint beside the one that is served, try it, let it take over, and end the old one; "
-        "or take it back where it does not answer. Run it on the cluster's head node, or set RAY_ADDRESS.",
+        "Start a new checkpoint next to the served one, try it, let it take over, and end the old one; roll it back if "
+        "it does not answer. Run this on the cluster's head node, or set RAY_ADDRESS.",
     )
     rollout.add_argument("--model", required=True, help="the new checkpoint: a folder, a URI or a hub id")
     rollout.add_argument("--name", default="rrtf", help="which served model it replaces (default rrtf)")
@@ -56,11 +56,11 @@ def _add_key(commands: Any) -> None:
         "key",
         _key,
         "make a key for the served endpoint",
-        "Print a new key, which is not kept anywhere, on standard error, and the line for the key file, which holds "
-        "its hash, on standard output: rrtf key alice >> keys.txt",
+        "Print a new key, which is stored nowhere, on standard error, and the line for the key file, with its hash, on "
+        "standard output: rrtf key alice >> keys.txt",
     )
     key.add_argument("name", help="whose key it is")
-    key.add_argument("--rate", type=float, metavar="N", help="requests a minute")
+    key.add_argument("--rate", type=float, metavar="N", help="requests per minute")
     key.add_argument("--concurrency", type=int, metavar="N", help="requests at once")
 
 

@@ -1,1 +1,1 @@
-"""Pure functions: values in, values out. No Ray, no vLLM, no filesystem; torch only in losses and batching."""
+"""Pure functions: values in, values out. No Ray, no vLLM, no filesystem; torch only in losses, head and packing."""

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 
 
 def content_key(prompt: str) -> bytes:
-    """Equal for prompts that differ in nothing but white space and letter case."""
+    """Equal for prompts that differ only in white space and letter case."""
     return hashlib.sha256(" ".join(prompt.lower().split()).encode()).digest()[:16]
 
 
 def overlap(train: Iterable[tuple[str, str]], held_out: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Pairs of ids (train, held out) with the same id or content, given the problems' ids and prompts.
 
-    Memory: a key and an id per train problem. Limits: paraphrases and problems inside longer texts are not found.
+    Memory: two keys and an id per train problem. Limits: paraphrases and problems inside longer texts are not found.
     """
     ids: dict[object, str] = {}
     for problem_id, prompt in train:

@@ -61,7 +61,7 @@ class Judged:
 def evaluate_groups(
     groups: Iterable[Judged], model: str, draws: Sequence[Draw] | None, ks: Sequence[int]
 ) -> Evaluation:
-    """Count the students' verdicts. draws: as sampled, in order; None takes all candidates as one draw.
+    """Count the students' verdicts. draws: as sampled, in order; None takes all of them as one draw.
 
     A problem of which no candidate could be judged is left out of that draw (see num_errors and num_problems).
     """

@@ -1,4 +1,4 @@
-"""From rankings to tokens: which responses of a ranking enter the loss, and what the model is to see of them."""
+"""From rankings to tokens: which responses of a ranking enter the loss, and what the model sees of them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Example:
     """One problem as tokens.
 
     prompt: shared by all responses.
-    responses: what follows it, each with EOS at its end unless it was cut off before one.
-    scores, is_teacher: one each, as in the ranking.
+    responses: what follows it; each ends with EOS unless it was cut off before.
+    scores, is_teacher: one per response, as in the ranking.
     target: index of the response that L_ft imitates.
     reference: summed log-probability of each response before training (DPO only).
     """
@@ -39,13 +39,13 @@ class Example:
 def choose(
     ranking: Ranking, *, max_candidates: int, ft_target: str, require_passing_target: bool
 ) -> tuple[list[RankedCandidate], int] | None:
-    """The candidates to train on, best first, and the index of the target; None where nothing may be imitated.
+    """The candidates to train on, best first, and the index of the target; None if nothing may be imitated.
 
     Kept are the target and, alternately, the worst and the best of the rest: far pairs carry most of L_rank.
     """
     allowed = [c for c in ranking.candidates if c.outcome is Outcome.PASSED or not require_passing_target]
     if ft_target == "teacher":
-        # People are teachers too; without any, there is nothing that the paper's loss could imitate.
+        # Humans are teachers too; without any, the paper's loss has nothing to imitate.
         allowed = [c for c in allowed if c.source is not Source.STUDENT]
     if not allowed:
         return None
@@ -71,12 +71,12 @@ def tokenize(
     max_tokens: int,
     compares: bool = True,
 ) -> tuple[Example | Reason, Counter[Reason]]:
-    """An Example of the responses that can be used, or why there is none; and why other responses were left out.
+    """An Example of the usable responses, or why there is none; and why other responses were left out.
 
-    Prompt and response are encoded apart, as the engine sees them. A response that was cut off at its limit of
-    tokens gets no EOS: it never had one. One that does not fit into `max_length` together with the prompt is left
-    out whole: cut here, it would teach the model never to end. So are the middle ones of a group of more than
-    `max_tokens`. `compares`: the objective needs two responses of different scores.
+    Prompt and response are encoded separately, as the engine sees them. A response that was cut off at its token limit
+    gets no EOS: it never had one. One that does not fit into `max_length` together with the prompt is left out whole:
+    truncated, it would teach the model never to stop. So are the middle responses of a group of more than `max_tokens`.
+    compares: the objective needs two responses with different scores.
     """
     prompt = array("i", encode_prompt(template.replace("{prompt}", ranking.prompt)))
     if not prompt:
@@ -119,8 +119,8 @@ def tokenize(
 
 
 def schedule(num_examples: int, epochs: int, batch_groups: int, seed: int) -> list[list[int]]:
-    """The examples of each optimizer step: every epoch a new order, the same for every worker from the same seed.
-    An epoch's last step may be smaller."""
+    """The examples of each optimizer step, in a new order every epoch; the same for all workers with the same seed. An
+    epoch's last step may be smaller."""
     steps = []
     for epoch in range(epochs):
         order = list(range(num_examples))
@@ -132,9 +132,9 @@ def schedule(num_examples: int, epochs: int, batch_groups: int, seed: int) -> li
 def plan_passes(costs: Sequence[int], budget: int, world: int) -> list[list[list[int]]]:
     """Spread one step's examples over passes and workers: found[pass][worker] are indices into `costs`.
 
-    Each worker gets the same number of passes, as few as keep every pass within `budget` (an example that is
-    larger has a pass to itself); the longest go first, each to the emptiest place (LPT, Graham 1969), so that the
-    workers of a pass have about equally much to do. A place may stay empty.
+    Each worker gets the same number of passes, as few as keep every pass within `budget` (a larger example has a pass
+    to itself). The longest go first, each to the emptiest place (LPT, Graham 1969), so the workers of a pass have about
+    the same amount of work. A place may stay empty.
     """
     passes = max(1, -(-sum(min(cost, budget) for cost in costs) // (budget * world)))
     while True:

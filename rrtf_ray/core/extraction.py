@@ -1,14 +1,14 @@
 """Find the program in a model's response: in Python here, in JavaScript in `core.javascript`.
 
-In: the response as it came, the problem's prompt, entry point, kind and setup. Out: the completion (the code
-as it follows the prompt, which is what training sees) and the program (the source to run, empty for no code).
+In: the raw response, the problem's prompt, entry point, kind and setup. Out: the completion (the code as it follows
+the prompt, which training sees) and the program (the source to run, empty for no code).
 
-Three shapes of responses are told apart: fenced code with chatter around it, code that defines the entry
-point itself, and code that continues the prompt. What a base model adds after its answer (`print(...)`,
-asserts, a next problem, prose) is left out; what the answer uses stays, wherever it stands. A fault inside
-the answer itself, such as a syntax error, stays as well: it is the model's.
+Three shapes of responses are distinguished: fenced code with chatter around it, code that defines the entry point
+itself, and code that continues the prompt. What a base model adds after its answer (`print(...)`, asserts, a next
+problem, prose) is left out; what the answer uses stays, wherever it is. A fault inside the answer itself, such as a
+syntax error, stays as well: it is the model's.
 
-Pure, stdlib only. Limit: a name that is only reached by `globals()`, `eval` or a string is not seen as used.
+Pure, stdlib only. Limit: a name that is only reached by `globals()`, `eval` or a string does not count as used.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _BUILTINS = frozenset(dir(builtins))
 class Extraction:
     """What was found in a response.
 
-    completion: the code as it follows the prompt, indentation included; empty where there is no code.
-    program: setup, prompt and completion as one source; empty where there is no code.
+    completion: the code as it follows the prompt, indentation included; empty for no code.
+    program: setup, prompt (or what of it is needed) and completion as one source; empty for no code.
     """
 
     completion: str
@@ -72,7 +72,7 @@ def extract(
 
 
 def whole_program_for(problem: Problem, text: str) -> str:
-    """The source to run for a `text` that is a whole program already, as it is; empty for no code."""
+    """The source to run for a `text` that is already a whole program; empty for no code."""
     if problem.language is Language.JAVASCRIPT:
         return javascript.whole_program(text, problem.setup)
     text = _normalised(text)
@@ -80,12 +80,12 @@ def whole_program_for(problem: Problem, text: str) -> str:
 
 
 def _normalised(text: str) -> str:
-    """Without a byte order mark, and with the line ends that Python itself reads, in literals as well."""
+    """Without a byte order mark and with plain line ends, as Python reads them, in literals as well."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _is_chatter(prompt: str, lead: str) -> bool:
-    """Whether what stands before the first top-level statement is a sentence after one blank, no body."""
+    """Whether the text before the first top-level statement is a sentence after one blank, not a body."""
     starts_line = prompt[-1:] in ("", "\n")
     return starts_line and not lead.lstrip("\n").startswith(("  ", "\t")) and not parses(prompt + lead)
 
@@ -100,7 +100,7 @@ def _continuation(prompt: str, lead: str, chunks: list[str], name: str) -> str:
         keep = _needed(chunks, used | {name}, name, answered=parses(prompt + lead))
         return _joined([lead, *chunks], [True, *keep])
     keep = []
-    for chunk in chunks:  # code of another name, or misplaced code: it stays up to the first prose
+    for chunk in chunks:  # code of another name, or misplaced code: kept up to the first prose
         keep.append((not keep or keep[-1]) and _is_statement(chunk))
     return _joined(["", *chunks], [True, *keep]) if any(keep) else ""
 
@@ -115,7 +115,7 @@ def _own_definition(chunks: list[str], name: str) -> str:
 
 
 def _needed(chunks: list[str], used: set[str], name: str, *, answered: bool) -> list[bool]:
-    """Which chunks after the answer it needs: what binds a name that it uses, and what fills a variable."""
+    """Which chunks after the answer it needs: those that bind a name that it uses or fill a variable."""
     facts = [(tree_of(chunk), *symbols(chunk)) for chunk in chunks]
     keep = [False] * len(chunks)
     variables: set[str] = set()
@@ -140,7 +140,7 @@ def _belongs(
     name: str,
     answered: bool,
 ) -> bool:
-    if tree is None:  # a broken helper stays, so that its error shows; a broken second attempt does not
+    if tree is None:  # a broken helper stays, so its error shows; a broken second attempt does not
         return bool(bound_names(chunk) & (used - {name} if answered else used))
     statement = tree.body[0] if tree.body else None
     if statement is None or isinstance(statement, ast.Assert) or _is_main_guard(statement):
@@ -192,7 +192,7 @@ def _is_main_guard(statement: ast.stmt) -> bool:
 
 
 def _joined(pieces: list[str], keep: list[bool]) -> str:
-    """The kept pieces with their own spacing, without the blank lines and comments above a dropped one."""
+    """The kept pieces with their spacing, without blank lines and comments above a dropped one."""
     if all(keep):
         text = "".join(pieces)
         core = _without_tail(text)
@@ -237,7 +237,7 @@ def _without_fence(response: str, prompt: str, name: str) -> str:
 
 
 def _fences(response: str) -> Iterator[re.Match[str]]:
-    """Fence lines; one that is indented like code counts only if it names Python, or closes one that does."""
+    """Fence lines; one indented like code counts only if it names Python, or closes one that does."""
     deep = False
     for match in _FENCE.finditer(response):
         shallow = len(match.group(1).expandtabs(4)) <= 3
@@ -250,8 +250,8 @@ def _fences(response: str) -> Iterator[re.Match[str]]:
 
 
 def _blocks(response: str, fences: list[re.Match[str]], name: str) -> list[tuple[str, str]]:
-    """The fenced blocks as (language, code). An unclosed one runs to the end; a first fence that only closes
-    (the prompt had opened it) makes a block of what stands before it."""
+    """The fenced blocks as (language, code). An unclosed one runs to the end; a first fence that only closes (the
+    prompt opened it) makes a block of the text before it."""
     blocks: list[tuple[str, str]] = []
     before = response[: fences[0].start()]
     opened: re.Match[str] | None = None
@@ -300,13 +300,13 @@ def _script(response: str) -> str:
 
 
 def _looks_like_prose(chunk: str) -> bool:
-    """A sentence: it does not parse, begins with a word and has no sign of code in its first line."""
+    """Whether a chunk does not parse, begins like a sentence and has no sign of code in its first line."""
     line = chunk.split("\n", 1)[0]
     return not parses(chunk) and bool(re.match(r"[A-Z*#>-]", line)) and not re.search(r"[=\[\]{}]|:\s*$", line)
 
 
 def _assembled(*parts: str) -> str:
-    """The parts as one source; `from __future__` imports come first, wherever they stood."""
+    """The parts as one source, with `from __future__` imports first."""
     program = "\n".join(part if part.endswith("\n") else part + "\n" for part in parts if part.strip())
     if "__future__" not in program:
         return program

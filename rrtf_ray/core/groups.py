@@ -1,6 +1,6 @@
-"""From what a sampler wrote to a Group: extraction, teachers and ids.
+"""From a sampler's drafts to a Group: extraction, teachers and ids.
 
-In: a problem and the drafts of its students. Out: a Group without verdicts.
+In: a problem and its drafts. Out: a Group without verdicts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rrtf_ray.records import Candidate, Group, Problem, Sampling, Source
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A response as a sampler returns it, before extraction. preference: people's, in [-1, 1], 0 where not asked."""
+    """A response as a sampler returns it, before extraction. preference: people's, in [-1, 1], 0 if none."""
 
     response: str
     finish_reason: str
@@ -38,7 +38,7 @@ def build_group(
     """Students s0, s1, ..., then teachers t0, t1, ..., then humans h0, h1, ..., each in the order given.
 
     teacher: which of the problem's own responses join the drafts' teachers (`reference`, `responses`, `both`,
-    `none`). teacher_fraction: share of problems, chosen by seed and problem id, that have them.
+    `none`). teacher_fraction: share of problems that get them, chosen by seed and problem id.
     """
     given = [(model, draft) for draft in drafts]
     chosen = stable_seed(seed, "teacher", problem.id) < teacher_fraction * 2**31

@@ -1,14 +1,14 @@
-"""The output layer and the loss in one go: exact gradients without the logits of all tokens.
+"""The output layer and the loss fused: exact gradients without the logits of all tokens.
 
-The loss is a sum over groups, and a group's loss needs only the log-probabilities of its own responses. So one
-chunk of whole groups at a time is taken through the output layer, its loss is computed, the loss's derivative by
-each token's log-probability is known at once, and with the softmax still at hand the gradients of the hidden
-states and of the layer's weights are finished before the next chunk comes. At most `chunk` tokens' logits exist at
-a time, and none is computed twice; a group longer than that is taken in two passes over its pieces.
+The loss is a sum over groups, and a group's loss needs only the log-probabilities of its own responses. So one chunk of
+whole groups at a time goes through the output layer and the loss; the loss's derivative by each token's log-probability
+is then known, and with the softmax still at hand the gradients of the hidden states and of the layer's weights are
+finished before the next chunk. At most `chunk` tokens' logits exist at a time and none is computed twice, except for a
+group longer than that, which takes two passes over its pieces.
 
 With c_t = dL/d log P(y_t) and P_t the softmax: dL/dh_t = c_t * (W[y_t] - P_t W) and
-dL/dW = sum_t c_t * (onehot(y_t) - P_t) h_t^T. Tokens with c_t = 0 (pairs that are in order already) cost nothing
-in the second half.
+dL/dW = sum_t c_t * (onehot(y_t) - P_t) h_t^T. Tokens with c_t = 0 (pairs already in order) cost nothing in the second
+half.
 
 Shapes: _N response tokens, group after group; _H hidden size; _V vocabulary.
 """
@@ -22,9 +22,9 @@ from torch import Tensor
 
 # chunk index, log-probabilities (n,) float32 of the chunk's tokens -> the chunk's loss and its metrics (sums)
 ChunkLoss = Callable[[int, Tensor], tuple[Tensor, dict[str, Tensor]]]
-# Rows that are normalised together: on a CPU so few that they stay in its cache.
+# Rows normalised together: on a CPU so few that they stay in its cache.
 _CPU_ROWS = 32
-# Rows of the weights in one product of a CPU: in its cache too, a third faster than all at once.
+# Rows of the weights per product on a CPU: in its cache too, a third faster than all at once.
 _CPU_TILE = 2048
 # Below this share of tokens with c_t != 0 it pays to copy them together.
 _SPARSE = 0.75
@@ -46,10 +46,10 @@ def head_loss(
     bounds: (start, end) of each chunk in N, whole groups each.
     chunk: most tokens whose logits are held at once.
 
-    Where no gradient is asked for, only the log-probabilities are computed.
+    Without autograd only the log-probabilities are computed.
     """
     metrics: dict[str, Tensor] = {}
-    # Inside of `forward` it cannot be told any more: there autograd is off and needs_input_grad is as without no_grad.
+    # `forward` cannot know: there autograd is off, and no_grad does not change needs_input_grad.
     wanted = torch.is_grad_enabled()
     loss = _HeadLoss.apply(hidden_NH, weight_VH, bias_V, targets_N, bounds, chunk_loss, chunk, metrics, wanted)
     return loss, metrics
@@ -126,7 +126,7 @@ class _Work:
         self.d_bias = torch.zeros_like(bias_V, dtype=torch.float32) if needs[2] else None
 
     def normalise(self, start: int, end: int) -> tuple[Tensor, Tensor, Tensor]:
-        """exp(logits - max) (n, V), what to multiply its rows with to get the softmax (n,), log-probabilities (n,)."""
+        """exp(logits - max) (n, V), the factors of its rows that give the softmax (n,), log-probabilities (n,)."""
         size = end - start
         logits_nV = self._logits(start, end)
         logprobs_n, inverse_n = logits_nV.new_empty(size), logits_nV.new_empty(size)
@@ -142,8 +142,7 @@ class _Work:
         return logits_nV, inverse_n, logprobs_n
 
     def _logits(self, start: int, end: int) -> Tensor:
-        """(n, V) float32, in memory that the next piece overwrites: to get so much anew costs a CPU more than to fill
-        it."""
+        """(n, V) float32, in memory that the next piece overwrites: on a CPU, new memory costs more than filling it."""
         if self.weight.dtype != torch.float32:
             return torch.nn.functional.linear(self.hidden[start:end], self.weight, self.bias).float()
         if self._memory is None or len(self._memory) < end - start:
@@ -166,7 +165,7 @@ class _Work:
             hidden_nH, targets_n = hidden_nH[active], targets_n[active]
             places = start + active
         kind = self.weight.dtype
-        if kind != torch.float32:  # the softmax itself: in 16 bits its values fit, the powers' would lose more
+        if kind != torch.float32:  # the softmax itself: its values fit 16 bits better than the powers
             powers_nV, inverse_n = (powers_nV * inverse_n[:, None]).to(kind), torch.ones_like(inverse_n)
         if self.d_hidden is not None:
             mean_nH = (powers_nV @ self.weight).float() * inverse_n[:, None]

@@ -1,15 +1,15 @@
 """Find the program in a model's response to a JavaScript problem: what `extraction` does for Python.
 
-In: the response as it came, the problem's prompt, entry point, kind and setup. Out: the completion (the code as it
-follows the prompt) and the program (the source to run), both empty for no code.
+In: the raw response, the problem's prompt, entry point, kind and setup. Out: the completion (the code as it follows the
+prompt) and the program (the source to run), both empty for no code.
 
-A response in fences, one that defines the entry point itself and one that continues the prompt are told apart. What a
-base model adds after its answer (`console.log(...)`, a next problem, a second definition, prose) is left out; what
-the answer uses stays, wherever it stands, and so does a fault inside the answer.
+A response in fences, one that defines the entry point itself and one that continues the prompt are distinguished. What
+a base model adds after its answer (`console.log(...)`, a next problem, a second definition, prose) is left out; what
+the answer uses stays, wherever it is, and so does a fault inside the answer.
 
-Pure, stdlib only. Limits: nothing is parsed, so that broken code can be read. A statement begins at column 0 outside
-of brackets; names are told apart by their spelling, not by their scope; a regular expression is told from a division
-by what stands before it. Types and `export` stay where they are, and a script with them does not compile.
+Pure, stdlib only. Limits: nothing is parsed, so broken code can be read. A statement begins at column 0 outside of
+brackets; names are distinguished by spelling, not by scope; a regular expression is told from a division by the text
+before it. Types and `export` are kept, and a script with them does not compile.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def extract(response: str, prompt: str, entry_point: str, kind: ProblemKind, set
     found = re.search(r"(?!new\b)\b[\w$]+|\$[\w$]*", entry_point)
     name = found.group() if found else ""
     code = _without_fence(response, name)
-    if not _blanked(prompt + "\n@").endswith("@"):  # the prompt ends in a comment or template: so does a part of this
+    if not _blanked(prompt + "\n@").endswith("@"):  # the response continues a comment or template of the prompt
         return _continued(prompt, code, name, setup)
     code = _without_chatter(code)
     if not _blanked(code).strip():
@@ -83,7 +83,7 @@ def extract(response: str, prompt: str, entry_point: str, kind: ProblemKind, set
 
 
 def whole_program(text: str, *before: str) -> str:
-    """The source to run for a `text` that is a whole program already, after setups; empty for no code."""
+    """The source to run for a `text` that is already a whole program, after setups; empty for no code."""
     text = _normalised(text)
     parts = [*(_context(_normalised(part), text) for part in before), text] if text.strip() else []
     return "\n".join(part if part.endswith("\n") else part + "\n" for part in parts if part.strip())
@@ -105,12 +105,12 @@ def _normalised(text: str) -> str:
 def _blanked(text: str) -> str:
     """`text` with blanks for comments, strings, templates and regular expressions, line ends in them included.
 
-    Of what is no comment the first character stays.
+    Except for comments, the first character is kept.
     """
     out, position, templates = list(text), 0, list[bool]()
     while match := _TOKEN.search(text, position):
         start, end, token = match.start(), match.end(), match.group()
-        first, last, position = start + 1, end, end  # what to blank, and where to go on
+        first, last, position = start + 1, end, end  # what to blank, and where to continue
         if token == "{":
             templates.append(False)
         elif token == "`" or (token == "}" and templates and templates.pop()):
@@ -130,7 +130,7 @@ def _blanked(text: str) -> str:
 
 
 def _statements(blank: str) -> Iterator[int]:
-    """Offsets where a top-level statement begins: column 0, outside of brackets."""
+    """Offsets of top-level statements: at column 0, outside of brackets."""
     depth = 0
     for line in re.finditer(r"[^\n]+", blank):
         if depth == 0 and not line.group()[0].isspace() and not _CONTINUES.match(line.group()):
@@ -189,12 +189,12 @@ def _continued(prompt: str, code: str, name: str, setup: str) -> tuple[str, str]
     """The completion and the program of a response that continues the prompt."""
     chunks = _split(prompt, code)
     if not chunks[0].blank.strip() and not any(name in chunk.binds for chunk in chunks):
-        keep = [True]  # code of another name: it stays up to the first demonstration or prose
+        keep = [True]  # code of another name: kept up to the first demonstration or prose
         for chunk in chunks[1:]:
             keep.append(keep[-1] and bool(_STATEMENT.match(chunk.blank)))
         keep[0] = any(keep[1:])
     else:
-        # What the response still adds to the prompt's last statement belongs to it, and is read together with it.
+        # What the response adds to the prompt's last statement belongs to it, and is read together with it.
         known = _split("", prompt + chunks[0].text)
         keep = _needed([*known, *chunks[1:]], [True] * len(known), name)[len(known) - 1 :]
     completion = _joined(chunks, keep)
@@ -202,7 +202,7 @@ def _continued(prompt: str, code: str, name: str, setup: str) -> tuple[str, str]
 
 
 def _needed(chunks: list[_Chunk], head: list[bool], name: str = "") -> list[bool]:
-    """Which chunks to keep: of the first ones as `head` says, after them what an answer needs that is not there yet."""
+    """Which chunks to keep: the first ones by `head`, and after them what the answer needs and does not have."""
     keep = head + [False] * (len(chunks) - len(head))
     kept = [chunk for chunk, kept in zip(chunks, keep, strict=True) if kept]
     used = {name}.union(*(chunk.uses for chunk in kept))
@@ -242,7 +242,7 @@ def _without_tail(chunk: _Chunk) -> str:
 
 
 def _context(source: str, code: str, name: str = "") -> str:
-    """The statements of `source` that bind nothing that `code` binds: JavaScript refuses a second `const`."""
+    """The statements of `source` that bind nothing that `code` binds: JavaScript rejects a second `const`."""
     taken = {name, *defined_names(code)}
     chunks = _split("", source)
     if not any(chunk.binds & taken for chunk in chunks):
@@ -254,7 +254,7 @@ def _context(source: str, code: str, name: str = "") -> str:
 
 
 def _without_chatter(code: str) -> str:
-    """Without the sentences that it begins with."""
+    """`code` without the sentences that it begins with."""
     lines = code.split("\n")
     first = next((i for i, line in enumerate(lines) if line.strip() and not _PROSE.match(line)), len(lines))
     return "\n".join(lines[first:]) if any(line.strip() for line in lines[:first]) else code
@@ -268,7 +268,7 @@ def _without_fence(response: str, name: str) -> str:
     before = _without_chatter(response[: fences[0].start()])
     only_closes = not name and len(fences) % 2 == 1 and not fences[0].group(2) and before.strip()
     if only_closes or (name and (name in defined_names(before) or _closes(before))):
-        return before  # what follows in fences are examples
+        return before  # the fences after it hold examples
     blocks: list[tuple[str, str]] = []
     opened: re.Match[str] | None = None
     for fence in [*fences, None]:
@@ -283,7 +283,7 @@ def _without_fence(response: str, name: str) -> str:
 
 
 def _script(code: str) -> str:
-    """A whole program, up to the first prose after it; empty where there is no code."""
+    """A whole program, up to the first prose after it; empty for no code."""
     chunks = _split("", _without_chatter(code))
     size = next((i for i, chunk in enumerate(chunks) if i and _PROSE.match(chunk.text)), len(chunks))
     return _joined(chunks[:size], [True] * size)

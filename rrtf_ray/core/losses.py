@@ -12,8 +12,8 @@ DPO (arXiv 2305.18290, equation 7), over the same pairs, with s_i the summed log
     L      = - sum over pairs of log sigmoid(beta * ((s_i - s_j) - (s_i^ref - s_j^ref)))
 
 Shapes: _B is over the responses of some groups, _T over a response's tokens, _BB over ordered pairs of responses.
-Everything is a sum over groups: the caller divides by the number of groups of the whole optimizer step, so that
-neither passes nor workers change the result. Nothing is written in place.
+Everything is a sum over groups: the caller divides by the number of groups of the whole optimizer step, so neither
+passes nor workers change the result. Nothing is modified in place.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from torch.nn.functional import logsigmoid
 
 @dataclass(frozen=True, slots=True)
 class Responses:
-    """What a loss knows of the responses of some groups besides their log-probabilities.
+    """What a loss needs of the responses of some groups besides their log-probabilities.
 
     lengths_B: tokens of each response, at least 1.
     scores_B: r, the ranking's scores.
@@ -35,7 +35,7 @@ class Responses:
     is_teacher_B, is_target_B: bool; the target of a group is the response that L_ft imitates.
     weight_B: weight of the response's group; 0 takes a group out.
     shared_BB: how many tokens responses i and j share before they first differ (0 across groups).
-    reference_B: summed log-probability before training (DPO); zeros where nobody asks.
+    reference_B: summed log-probability before training (DPO); otherwise zeros.
     """
 
     lengths_B: Tensor
@@ -64,8 +64,8 @@ def rrtf_loss(
 
     logprobs_BT: log-probability of each response's tokens, 0 beyond its length.
     pairs: `teacher` keeps the pairs of a teacher's and another's response, `all` every pair.
-    prefix_weight: weight, within a pair, of the tokens before its responses first differ; with 0 a pair whose one
-        response is the beginning of the other does not count, since nothing of it is left to compare.
+    prefix_weight: weight, within a pair, of the tokens before its responses first differ; with 0 a pair in which one
+        response is a prefix of the other does not count, as nothing of it is left to compare.
 
     Example (worked by hand in the tests): two responses with p = (-2, -1) and r = (1, -1) give
     L_rank = -(1 - -1) * min(0, -2 - -1) = 2. `alpha=0` is supervised fine-tuning.
@@ -88,9 +88,9 @@ def rrtf_loss(
 def dpo_loss(
     logprobs_BT: Tensor, responses: Responses, *, pairs: str = "teacher", beta: float = 0.1
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Sum over groups of DPO's loss; `ft_loss` among the metrics is reported and not trained on.
+    """Sum over groups of DPO's loss; the metric `ft_loss` is reported, not trained on.
 
-    A pair is active where its probability of being in the right order is below one half; margins are those of the
+    A pair is active if its probability of being in the right order is below one half; margins are those of the
     implicit rewards beta * (s - s^ref).
     """
     r = responses
@@ -102,8 +102,8 @@ def dpo_loss(
 
 
 def means(sums: dict[str, float]) -> dict[str, float]:
-    """Metrics of a step from the sums over all its groups: losses a group, shares and margins a pair, lengths a
-    response. Shares and margins are 0 where there was no pair."""
+    """Metrics of a step from the sums over all its groups: losses per group, shares and margins per pair, lengths per
+    response. Shares and margins are 0 if there was no pair."""
     groups, pairs = max(1.0, sums["num_groups"]), max(1.0, sums["num_pairs"])
     return {
         "rank_loss": sums["rank_loss"] / groups,
@@ -126,7 +126,7 @@ def _pairs(r: Responses, pairs: str) -> tuple[Tensor, Tensor]:
 
 
 def _pair_logprobs(logprobs_BT: Tensor, r: Responses, length_normalize: bool, prefix_weight: float) -> Tensor:
-    """p_i as it enters the pair (i, j), (B, B); it depends on j only where the prefix has a weight of its own."""
+    """p_i as it enters the pair (i, j), (B, B); it depends on j only if the prefix has its own weight."""
     size = len(r.lengths_B)
     total_B = logprobs_BT.sum(1)
     lengths_B = r.lengths_B.to(total_B.dtype)
@@ -137,7 +137,7 @@ def _pair_logprobs(logprobs_BT: Tensor, r: Responses, length_normalize: bool, pr
     p_BB = total_B[:, None] - cut * running_BT.gather(1, r.shared_BB)
     if not length_normalize:
         return p_BB
-    # Where nothing is left the pair does not count; the 1 keeps a 0 / 0 out of the gradient.
+    # If nothing is left the pair does not count; the 1 keeps 0 / 0 out of the gradient.
     weights_BB = lengths_B[:, None] - cut * r.shared_BB
     return p_BB / torch.where(weights_BB > 0, weights_BB, 1.0)
 

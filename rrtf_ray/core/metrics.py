@@ -32,7 +32,7 @@ class Estimate:
 def pass_at_k(num_candidates: int, num_passed: int, k: int) -> float:
     """The unbiased estimator 1 - C(n - c, k) / C(n, k) (Chen et al., 2021, equation 1).
 
-    Raises InputError where k is not in 1..n or c not in 0..n.
+    Raises InputError if k is not in 1..n or c not in 0..n.
     """
     n, c = num_candidates, num_passed
     if not 1 <= k <= n or not 0 <= c <= n:
@@ -44,8 +44,8 @@ def mean_pass_at_k(counts: Sequence[tuple[int, int]], k: int, confidence: float 
     """Mean pass@k over problems, given (n, c) of each.
 
     The interval is Wilson's score interval with the effective number of trials that the spread between problems
-    implies: p (1 - p) / se^2. For one candidate a problem this is exactly Wilson's interval over problems, and it
-    stays honest where every problem failed or every one passed, where a bootstrap would give a width of zero.
+    implies: p (1 - p) / se^2. With one candidate per problem this is exactly Wilson's interval over problems, and it
+    stays honest if all problems failed or all passed, where a bootstrap would give a width of zero.
 
     Raises InputError without problems, or as pass_at_k does.
     """
@@ -69,7 +69,7 @@ def _interval(values: list[float], confidence: float) -> Estimate:
 def paired_difference(before: Sequence[float], after: Sequence[float], confidence: float = 0.95) -> Estimate:
     """Mean of after - before over the same problems, with a normal interval of the paired differences.
 
-    Raises InputError where the two differ in length or are empty.
+    Raises InputError if the two differ in length or are empty.
     """
     if len(before) != len(after) or not before:
         raise InputError(f"paired values are needed, but there are {len(before)} before and {len(after)} after")

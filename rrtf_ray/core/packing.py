@@ -1,6 +1,6 @@
 """From a few examples to one Batch of tensors: packed into one row, or each response in a row of its own.
 
-Packed, a group is its prompt once and its responses behind it, each with positions that go on after the prompt:
+Packed, a group is its prompt once and its responses after it, each with positions that continue the prompt's:
 
     tokens     x1 x2 x3 | a1 a2 a3 | b1 b2 |      (next group)
     positions   0  1  2 |  3  4  5 |  3  4 |
@@ -31,8 +31,8 @@ class Layout:
     groups: tuple[tuple[int, tuple[int, ...]], ...]
 
     def may_see(self, device: torch.device | str = "cpu") -> Callable[[Tensor, Tensor], Tensor]:
-        """The rule as a function of query and key positions (tensors of indices, broadcast), for FlexAttention and
-        for the tests: the same group, not later, and either the prompt or the same response."""
+        """Which query sees which key, as a function of positions (tensors of indices, broadcast), for FlexAttention and
+        tests: the same group, not later, and either the prompt or the same response."""
         group_T = torch.tensor([g for g, (p, rs) in enumerate(self.groups) for _ in range(p + sum(rs))], device=device)
         part_T = torch.tensor(
             [n for p, rs in self.groups for n, size in enumerate((p, *rs)) for _ in range(size)], device=device
@@ -49,7 +49,7 @@ class Layout:
 class Chunk:
     """Some whole groups of a batch: their response tokens are start..end of the batch's.
 
-    rows_n, columns_n: response and place in it of each token, so that logprobs_BT[rows_n, columns_n] = logprobs_n.
+    rows_n, columns_n: each token's response and place in it: logprobs_BT[rows_n, columns_n] = logprobs_n.
     """
 
     start: int
@@ -59,7 +59,7 @@ class Chunk:
     responses: Responses
 
     def spread(self, logprobs_n: Tensor) -> Tensor:
-        """(B, T) from (n,): zero beyond each response's end."""
+        """(B, T) from (n,), zero beyond each response's end."""
         out_BT = logprobs_n.new_zeros(len(self.responses.lengths_B), int(self.columns_n.max()) + 1)
         return out_BT.index_put((self.rows_n, self.columns_n), logprobs_n)
 
@@ -68,11 +68,11 @@ class Chunk:
 class Batch:
     """What one forward pass needs; R rows of T tokens.
 
-    tokens_RT, positions_RT: input of the model.
-    mask_RT: 1 for tokens, 0 for padding (padded); None where `layout` says who sees whom (packed).
+    tokens_RT, positions_RT: the model's input.
+    mask_RT: 1 for tokens, 0 for padding (padded); None if `layout` decides who sees whom (packed).
     predict_N: index into the R * T positions whose hidden state predicts each response token; targets_N: that token.
     chunks: the response tokens in runs of whole groups.
-    num_tokens: tokens that are no padding.
+    num_tokens: tokens without padding.
     """
 
     tokens_RT: Tensor
@@ -94,9 +94,9 @@ class Batch:
 def pack(
     examples: Sequence[Example], weights: Sequence[float], *, chunk: int, pad: int = 0, multiple: int = 1
 ) -> Batch:
-    """One row, filled up with `pad` to a multiple of `multiple` tokens (kernels for GPUs are compiled for a shape).
+    """One row, filled up with `pad` to a multiple of `multiple` tokens (GPU kernels are compiled per shape).
 
-    weights: one a group, 0 to take it out of the loss. chunk: see head_loss.
+    weights: one per group, 0 to exclude it from the loss. chunk: see head_loss.
     """
     tokens: list[int] = []
     positions: list[int] = []
@@ -126,7 +126,7 @@ def pack(
 
 
 def pad_rows(examples: Sequence[Example], weights: Sequence[float], *, chunk: int, pad: int = 0) -> Batch:
-    """Each response in a row of its own behind a copy of its prompt, padded to the right."""
+    """Each response in a row of its own after a copy of its prompt, padded on the right."""
     rows = [(e.prompt, response) for e in examples for response in e.responses]
     width = max(len(prompt) + len(response) for prompt, response in rows)
     predict = [

@@ -19,17 +19,17 @@ _STRING_END = {
     '"""': re.compile(r'(?:\\.|[^\\])*?"""', re.DOTALL),
     "'''": re.compile(r"(?:\\.|[^\\])*?'''", re.DOTALL),
 }
-# Lines at column 0 that can only belong to the statement before them, right or wrong. A `return` there is a
-# syntax error of the body: cutting it off would turn the model's compile error into something else.
+# Lines at column 0 that can only belong to the statement before them, valid or not. A `return` there is a syntax error
+# of the body: cutting it off would turn the model's compile error into something else.
 _CONTINUES = re.compile(r"(?:else|finally)\s*:|(?:elif|except)\b|return\b|[\])}]")
 _DEFINES = re.compile(r"(?:async\s+def|def|class)\s+(\w+)\s*[(:]|(\w+)(?:\s*:[^=\n]+)?\s*=(?!=)")
 
-# Python warns of a model's invalid escapes once per parse; this names our sources only, and needs no lock.
+# Python warns of a model's invalid escapes at each parse; this filter matches our sources only, and needs no lock.
 warnings.filterwarnings("ignore", module=r"<response>")
 
 
 def _boundaries(text: str, start: int) -> Iterator[int]:
-    """Offsets from `start` on where a top-level statement begins: column 0, not in a string or bracket."""
+    """Offsets of top-level statements, from `start` on: at column 0, not in a string or bracket."""
     decorated = False
     for offset in _line_starts(text):
         if offset >= len(text) or text[offset] in " \t\n\f#":
@@ -40,7 +40,7 @@ def _boundaries(text: str, start: int) -> Iterator[int]:
 
 
 def _line_starts(text: str) -> Iterator[int]:
-    """Offsets of the lines that are not inside a string, a bracket or after a backslash."""
+    """Offsets of the lines that do not begin inside a string or bracket, or after a backslash."""
     yield 0
     depth = position = 0
     while match := _TOKEN.search(text, position):
@@ -74,17 +74,17 @@ def top_level_chunks(source: str) -> list[str]:
 
 
 def has_code(text: str) -> bool:
-    """Is there more than blank lines and comments?"""
+    """Whether there is more than blank lines and comments."""
     return any(line.strip() and not line.lstrip().startswith("#") for line in text.split("\n"))
 
 
 def parses(source: str) -> bool:
-    """Is it Python?"""
+    """Whether `source` is valid Python."""
     return tree_of(source) is not None
 
 
 def tree_of(source: str) -> ast.Module | None:
-    """Its syntax tree; None for what is no Python."""
+    """The syntax tree of `source`; None if it is not Python."""
     try:
         return ast.parse(source, "<response>")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -110,7 +110,7 @@ def symbols(source: str) -> tuple[set[str], set[str]]:
 
 
 def bound_names(chunk: str) -> set[str]:
-    """The module-level names that a chunk binds; of one that does not compile, what its first line binds."""
+    """The module-level names that a chunk binds; if it does not compile, what its first line binds."""
     bound = symbols(chunk)[1]
     if bound or parses(chunk):
         return bound

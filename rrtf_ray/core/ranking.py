@@ -1,6 +1,6 @@
 """From verdicts to rankings: PanGu-Coder2's "rank responses by test and teacher feedback" (arXiv 2307.14936).
 
-In: a Group with verdicts. Out: a Ranking, with a reason where it cannot be trained on. The paper orders the
+In: a Group with verdicts. Out: a Ranking, with a reason if it cannot be trained on. The paper orders the
 outcomes (compile error < runtime error < some tests < all tests), prefers the teacher in a tie and filters out
 problems whose teacher scores below a student; every number is a parameter here (see RankConfig).
 """
@@ -12,7 +12,7 @@ from rrtf_ray.records import Candidate, Group, Outcome, RankedCandidate, Ranking
 
 
 def test_score(outcome: Outcome, pass_ratio: float, config: RankConfig) -> float:
-    """The tests' part of a score. `pass_ratio` in [0, 1] grades FAILED where `grade_failed` is on (RLTF)."""
+    """The tests' part of a score. pass_ratio: in [0, 1], grades FAILED if `grade_failed` is on (RLTF)."""
     match outcome:
         case Outcome.PASSED:
             return config.passed
@@ -29,7 +29,7 @@ def test_score(outcome: Outcome, pass_ratio: float, config: RankConfig) -> float
 def rank(group: Group, config: RankConfig) -> Ranking:
     """Order a group's candidates by score, best first; ties keep the order teacher, human, student, id.
 
-    Candidates that the machinery failed on, and repetitions of the same code by the same kind of source, are
+    Candidates that the machinery failed on, and repetitions of the same code among students or among the others, are
     left out and counted in `dropped`.
     """
     judged = [c for c in group.candidates if c.verdict and c.verdict.outcome is not Outcome.SANDBOX_ERROR]

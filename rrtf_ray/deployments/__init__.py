@@ -1,1 +1,1 @@
-"""What runs the gateway and the engines on Ray Serve."""
+"""The gateway and the engines on Ray Serve."""

@@ -1,6 +1,6 @@
-"""Host checkpoints by Ray Serve and vLLM behind the gateway: the applications, and a service for the time of a block.
+"""Host checkpoints with Ray Serve and vLLM behind the gateway: the applications, and a service for a `with` block.
 
-Every engine is an application of its own, so that a rollout can start another and end the old one.
+Every engine is an application of its own, so a rollout can start a new one and end the old one.
 """
 
 from __future__ import annotations
@@ -19,36 +19,31 @@ from rrtf_ray.config import ModelConfig
 from rrtf_ray.config_file import validate
 from rrtf_ray.deployments.gateway import GATEWAY, GatewayServer, engine_name
 from rrtf_ray.engines.arguments import engine_arguments
-from rrtf_ray.engines.watch import NICE
+from rrtf_ray.engines.environment import served_engine_environment
 from rrtf_ray.errors import InputError, StageError
 from rrtf_ray.serving.bodies import MOST_STOPS
 from rrtf_ray.serving.keys import ENVIRONMENT as KEYS_VARIABLE
 from rrtf_ray.serving.keys import load_keys
 from rrtf_ray.serving.settings import EngineSettings, GatewaySettings, ServeSettings
-from rrtf_ray.store.files import exists, join, local_copy, read_json
-from rrtf_ray.store.models import check_model
+from rrtf_ray.store.files import exists, join, read_json
+from rrtf_ray.store.models import check_model, local_folder
 
 START_LIMIT_S = 300.0
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-_ENGINE_NICE = 4
-"""On a machine whose CPUs the engine computes on, the gateway's short answers go before the engine's long steps: a
-rejection comes sooner, and the engine waits less for its next requests. Ray's own processes are at 15, and 19 is the
-end."""
 _LOGGING = {"enable_access_log": False}
-"""Requests are counted by the gateway's metrics; a line for each costs as much as a small model's token."""
+"""The gateway's metrics count requests; a log line for each costs as much as a small model's token."""
 
 
 def engine_app(settings: EngineSettings) -> Any:
-    """A Ray Serve application of one checkpoint's engines. Raises InputError where it cannot be served."""
+    """A Ray Serve application of one checkpoint's engines. Raises InputError if it cannot be served."""
     from ray.serve.llm import LLMConfig, build_llm_deployment
 
     from rrtf_ray.deployments.engine import EngineServer
 
     check_model(settings.model, settings.max_model_len, "max_model_len")
-    adapters = {name: _place(folder) for name, folder in settings.adapters.items()}
+    adapters = {name: local_folder(folder) for name, folder in settings.adapters.items()}
     resolved = settings.model_copy(update={"adapters": adapters})
     bundle = {"CPU": settings.cpus} | ({"GPU": settings.gpus} if settings.gpus else {})
-    threads = str(max(1, int(settings.cpus)))
     scaling: dict[str, Any] = {"num_replicas": settings.min_replicas}
     if settings.max_replicas > settings.min_replicas:
         scaling = {
@@ -64,22 +59,18 @@ def engine_app(settings: EngineSettings) -> Any:
     config = LLMConfig(
         model_loading_config={
             "model_id": settings.name,
-            "model_source": _place(settings.model),
+            "model_source": local_folder(settings.model),
         },
         engine_kwargs=_lora_arguments(adapters) | engine_arguments(settings),
         placement_group_config={"bundles": [bundle]},
         runtime_env={
-            "env_vars": {
-                "OMP_NUM_THREADS": threads,
-                "VLLM_LOGGING_LEVEL": "WARNING",
-                "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-                "VLLM_MAX_STOP_STRINGS": str(MOST_STOPS),  # of its own it takes 4, and editors send 9
-            }
-            | ({} if settings.gpus else {NICE: str(_ENGINE_NICE)})
+            "env_vars": served_engine_environment(
+                threads=max(1, int(settings.cpus)), on_cpu=not settings.gpus, max_stop_strings=MOST_STOPS
+            )
         },
         deployment_config=scaling
         | {
-            # One more than the gateway sends, for its question whether the engine is well.
+            # One more than the gateway sends, for its health probe.
             "max_ongoing_requests": settings.max_ongoing_requests + 1,
             "ray_actor_options": {"num_cpus": 0},
             "health_check_period_s": 2.0,
@@ -87,11 +78,11 @@ def engine_app(settings: EngineSettings) -> Any:
         },
         log_engine_metrics=False,
     )
-    return build_llm_deployment(config, deployment_cls=EngineServer, bind_kwargs={"settings": resolved.model_dump()})
+    return build_llm_deployment(config, deployment_cls=EngineServer, bind_kwargs={"settings": resolved})
 
 
 def _lora_arguments(adapters: dict[str, str]) -> dict[str, Any]:
-    """What vLLM must know before it loads these adapters. Raises InputError for a folder that holds none."""
+    """vLLM's arguments for these adapters. Raises InputError for a folder without one."""
     ranks = []
     for name, folder in adapters.items():
         place = join(folder, "adapter_config.json")
@@ -102,18 +93,11 @@ def _lora_arguments(adapters: dict[str, str]) -> dict[str, Any]:
         ranks.append(read_json(place)["r"])
     if not ranks:
         return {}
-    # vLLM takes the ranks of this list alone.
+    # vLLM accepts only these ranks.
     rank = next((allowed for allowed in _LORA_RANKS if allowed >= max(ranks)), None)
     if rank is None:
-        raise InputError(f"an adapter has rank {max(ranks)}, and vLLM takes at most {_LORA_RANKS[-1]}")
+        raise InputError(f"an adapter has rank {max(ranks)}, but vLLM takes at most {_LORA_RANKS[-1]}")
     return {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": rank}
-
-
-def _place(model: str) -> str:
-    """Where a replica finds the model: its working folder may be another than that of who deploys it."""
-    if "://" in model:
-        return local_copy(model)
-    return os.path.abspath(model) if os.path.isdir(model) else model
 
 
 def gateway_app(settings: GatewaySettings) -> Any:
@@ -125,30 +109,30 @@ def gateway_app(settings: GatewaySettings) -> Any:
         GatewayServer,
         name="Gateway",
         num_replicas=1,
-        max_ongoing_requests=100_000,  # what is too much is told by the gateway itself
+        max_ongoing_requests=100_000,  # the gateway itself rejects what is too much
         ray_actor_options={"num_cpus": 0},
         health_check_period_s=2.0,
         graceful_shutdown_timeout_s=30.0,
         logging_config=_LOGGING,
     )
-    return deployment.bind(settings.model_dump(), keys)
+    return deployment.bind(settings, keys)
 
 
 def engine_from_arguments(args: dict[str, Any]) -> Any:
-    """The builder of an engine that `serve/config.yaml` names. Raises ConfigError for wrong arguments."""
+    """The engine's builder that `serve/config.yaml` names. Raises ConfigError for invalid arguments."""
     return engine_app(validate(EngineSettings, args))
 
 
 def gateway_from_arguments(args: dict[str, Any]) -> Any:
-    """The builder of the gateway that `serve/config.yaml` names. Raises ConfigError for wrong arguments."""
+    """The gateway's builder that `serve/config.yaml` names. Raises ConfigError for invalid arguments."""
     return gateway_app(validate(GatewaySettings, args))
 
 
 @contextlib.contextmanager
 def served(settings: ServeSettings, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Serve a checkpoint for the time of the block; gives the service's URL once it answers.
+    """Serve a checkpoint for the duration of the block; yields the service's URL once it answers.
 
-    port: 0 takes a free one. Raises StageError where it does not start within START_LIMIT_S.
+    port: 0 takes a free one. Raises StageError if it does not start within START_LIMIT_S.
     """
     from ray import serve
 
@@ -156,14 +140,14 @@ def served(settings: ServeSettings, host: str = "127.0.0.1", port: int = 0) -> I
         logging.getLogger(name).setLevel(logging.ERROR)
     if there := serve.status().applications:
         raise StageError(
-            f"this cluster serves {', '.join(sorted(there))} already; add models by `serve deploy serve/config.yaml`, "
-            "replace one by `rrtf rollout`, or stop what runs by `serve shutdown`"
+            f"this cluster already serves {', '.join(sorted(there))}; add models with `serve deploy "
+            "serve/config.yaml`, replace one with `rrtf rollout`, or stop everything with `serve shutdown`"
         )
     engine, gateway = engine_app(settings.engine), gateway_app(settings.gateway)
     port = port or free_port()
     serve.start(http_options={"host": host, "port": port})
     try:
-        # Not serve.run: it waits without a limit for replicas that may never be placed.
+        # Not serve.run: it waits without limit for replicas that may never be placed.
         serve.run_many(
             [
                 serve.RunTarget(engine, name=engine_name(settings.engine.name, 1), route_prefix=None),
@@ -181,7 +165,7 @@ def served(settings: ServeSettings, host: str = "127.0.0.1", port: int = 0) -> I
 
 
 def wait_until_running(applications: list[str], deadline: float) -> None:
-    """Raise StageError where one of the applications fails to start, or does not until `deadline` (monotonic)."""
+    """Raises StageError if one of the applications fails to start, or has not started by `deadline` (monotonic)."""
     from ray import serve
 
     while True:
@@ -220,9 +204,9 @@ def free_port() -> int:
 
 
 def ask_once(model: str, prompt: str, *, engine: ModelConfig, max_tokens: int, gpus: float = 0.0) -> tuple[str, float]:
-    """Serve `model`, ask it for one greedy completion, end the service; returns the text and seconds to answer.
+    """Serve `model`, ask it for one greedy completion, end the service; returns the text and the seconds it took.
 
-    Raises StageError where no answer comes within START_LIMIT_S.
+    Raises StageError if the service does not start, or gives no completion.
     """
     arguments = engine.model_dump(exclude={"student"}) | {"model": model, "gpus": gpus}
     settings = validate(ServeSettings, {"engine": arguments, "gateway": {"max_tokens": max(1024, max_tokens)}})

@@ -1,8 +1,8 @@
-"""One engine as a Ray Serve deployment: vLLM's OpenAI layer, asked by the gateway in plain dictionaries.
+"""One engine as a Ray Serve deployment: vLLM's OpenAI layer, asked by the gateway with plain dictionaries.
 
-Built on `ray.serve.llm`'s server, which starts vLLM and knows its protocol. What is ours: adapters are there from the
-start, tokens that come close together travel together, and a replica whose engine died ends at once, so that Ray
-Serve replaces it and the gateway asks again.
+Built on `ray.serve.llm`'s server, which starts vLLM and knows its protocol. It adds: adapters are loaded at the start,
+tokens that arrive close together travel together, and a replica whose engine died exits at once, so Ray Serve replaces
+it and the gateway asks again.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ from ray.llm._internal.serve.core.configs.openai_api_models import ChatCompletio
 from ray.llm._internal.serve.engines.vllm.vllm_engine import VLLMEngine
 from ray.serve.llm import LLMConfig, LLMServer
 
-from rrtf_ray.engines.watch import ACTOR_PID
+from rrtf_ray.engines.environment import set_engine_environment
 from rrtf_ray.errors import StageError, first_line
 from rrtf_ray.serving.gathering import gathered
+from rrtf_ray.serving.models import EngineDescription
+from rrtf_ray.serving.settings import EngineSettings
 
 log = logging.getLogger("ray.serve")
 
 STREAM_INTERVAL_S = 0.02
 MAX_STREAM_INTERVAL_S = 0.25
-"""Tokens travel together for so long for each request that is answered at the same time, and at most so long."""
+"""How long tokens are gathered: this long per request in progress, up to the maximum."""
 _REQUESTS = {"completions": CompletionRequest, "chat": ChatCompletionRequest}
 
 
 class _Engine(VLLMEngine):
-    """`ray.serve.llm` gives every engine on CPUs a worker process, for which the engine's own process then spins on a
-    core of its own. Where our arguments say otherwise, they count."""
+    """`ray.serve.llm` gives every engine on CPUs a worker process, and the engine's own process then spins on a core
+    while it waits for it. Our `distributed_executor_backend`, if set, wins."""
 
     def _start_async_llm_engine(self, arguments: Any, config: Any, group: Any) -> Any:
         if asked := self.llm_config.engine_kwargs.get("distributed_executor_backend"):
@@ -47,27 +49,27 @@ class EngineServer(LLMServer):
     _default_engine_cls = _Engine  # type: ignore[assignment]
 
     async def __init__(  # type: ignore[misc]  # Ray Serve awaits it
-        self, llm_config: LLMConfig, settings: dict[str, Any]
+        self, llm_config: LLMConfig, settings: EngineSettings
     ) -> None:
-        """settings: the EngineSettings that llm_config was made from."""
-        os.environ[ACTOR_PID] = str(os.getpid())
+        """settings: what llm_config was made from."""
+        set_engine_environment()
         self._settings = settings
         self._ongoing = 0
         await super().__init__(llm_config)
 
     async def start(self) -> None:
         await super().start()
-        for number, (name, folder) in enumerate(self._settings["adapters"].items(), start=1):
+        for number, (name, folder) in enumerate(self._settings.adapters.items(), start=1):
             await self._running.resolve_lora(
                 DiskMultiplexConfig(
                     model_id=name, max_total_tokens=None, local_path=folder, lora_assigned_int_id=number
                 )
             )
-        # The first request that samples compiles for seconds on a CPU. It shall not be a client's.
-        body = {"model": self._settings["name"], "prompt": [0], "max_tokens": 2, "temperature": 1, "top_p": 0.9}
+        # On a CPU the first request that samples compiles for seconds: better ours than a client's.
+        body = {"model": self._settings.name, "prompt": [0], "max_tokens": 2, "temperature": 1, "top_p": 0.9}
         async for answer in self.answer("completions", body | {"top_k": 8}):
             if isinstance(answer, dict):
-                raise StageError(f"{self._settings['model']} does not complete a prompt of one token: {answer}")
+                raise StageError(f"{self._settings.model} does not complete a prompt of one token: {answer}")
 
     @property
     def _client(self) -> Any:
@@ -78,32 +80,31 @@ class EngineServer(LLMServer):
         assert self.engine is not None, "start() has returned"
         return self.engine
 
-    async def describe(self) -> dict[str, Any]:
-        """What the gateway must know (`rrtf_ray.serving.models.Engine`)."""
+    async def describe(self) -> EngineDescription:
+        """What the gateway must know."""
         client = self._client
         tokenizer = await _maybe_awaited(client.get_tokenizer())
-        return {
-            "adapters": list(self._settings["adapters"]),
-            "max_model_len": client.model_config.max_model_len,
-            "vocab_size": client.model_config.get_vocab_size(),
-            "chat": getattr(tokenizer, "chat_template", None) is not None,
-            "tokenizer": tokenizer.backend_tokenizer.to_str(),
-            "max_ongoing_requests": self._settings["max_ongoing_requests"],
-        }
+        return EngineDescription(
+            adapters=tuple(self._settings.adapters),
+            context=client.model_config.max_model_len,
+            vocab_size=client.model_config.get_vocab_size(),
+            chat=getattr(tokenizer, "chat_template", None) is not None,
+            capacity=self._settings.max_ongoing_requests,
+            tokenizer=tokenizer.backend_tokenizer.to_str(),
+        )
 
-    async def settings(self) -> dict[str, Any]:
-        """What it was started with, for the next rollout."""
+    async def settings(self) -> EngineSettings:
+        """What the engine was started with, for the next rollout."""
         return self._settings
 
     async def unfinished(self) -> int:
-        """Requests that are in the engine now."""
+        """Requests that are in the engine."""
         return self._client.output_processor.get_num_unfinished_requests()
 
     async def answer(self, call: str, body: dict[str, Any]) -> AsyncGenerator[list[str] | str | dict[str, Any], None]:
         """One request. call: completions or chat.
 
-        Yields lists of server-sent events for a stream, else the answer's JSON; for an error a dictionary as vLLM
-        answers it.
+        Yields lists of server-sent events for a stream, else the answer's JSON; for an error vLLM's error dictionary.
         """
         try:
             request = _REQUESTS[call](**body)
@@ -140,7 +141,7 @@ class EngineServer(LLMServer):
         return min(MAX_STREAM_INTERVAL_S, STREAM_INTERVAL_S * self._ongoing)
 
     def _end_if_dead(self) -> None:
-        """Leave a dead engine's replica to Ray Serve, which starts another, without waiting for a health check."""
+        """Exit if the engine is dead: Ray Serve then starts another replica, without waiting for a health check."""
         if self._client.errored:
             os._exit(1)
 

@@ -1,10 +1,10 @@
 """The gateway as a Ray Serve deployment: it finds the engines that Ray Serve runs and asks them through handles.
 
-An engine is an application named `engine-NAME-NUMBER` (`applications.engine_app`); NUMBER rises with each
-rollout. The gateway looks for them every second, so that it needs no list and survives restarts: of two numbers
-the lower answers, until the other is promoted or the lower has gone.
+An engine is an application named `engine-NAME-NUMBER` (`engine_name`); NUMBER rises with each rollout. The gateway
+looks for them every second, so it needs no list and survives restarts: of two numbers the lower answers, until the
+other is promoted or the lower is gone.
 
-Limits: one replica, because rates, queues and promotions are state of its process. Ray Serve restarts it in seconds.
+Limit: one replica, as rates, queues and promotions are state of its process. Ray Serve restarts it in seconds.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def engine_name(model: str, number: int) -> str:
 
 
 def engine_of(application: str) -> tuple[str, int] | None:
-    """Model and number of an engine's application, None for other applications."""
+    """Model and number of an engine's application; None for other applications."""
     found = _ENGINE.fullmatch(application)
     return (found[1], int(found[2])) if found else None
 
@@ -54,9 +54,9 @@ def engine_of(application: str) -> tuple[str, int] | None:
 class GatewayServer:
     """The one replica of the gateway."""
 
-    def __init__(self, settings: dict[str, Any], keys: Keys) -> None:
-        self._gateway = Gateway(GatewaySettings(**settings), keys)
-        # What an earlier look found must not undo what a later one did.
+    def __init__(self, settings: GatewaySettings, keys: Keys) -> None:
+        self._gateway = Gateway(settings, keys)
+        # An earlier look must not undo what a later one did.
         self._looking = asyncio.Lock()
 
     async def __serve_build_asgi_app__(self) -> FastAPI:
@@ -69,7 +69,7 @@ class GatewayServer:
         watch.cancel()
 
     async def promote(self, model: str, number: int) -> bool:
-        """Let this engine answer from now on. False where it is not there."""
+        """Let this engine answer from now on. False if it is not running."""
         async with self._looking:
             await self._look()
         found = self._gateway.models.get(model)
@@ -88,18 +88,18 @@ class GatewayServer:
             try:
                 async with self._looking:
                     await self._look()
-            except Exception:  # the controller may be restarting; what is known stays
+            except Exception:  # the controller may be restarting; what is known remains
                 log.warning("could not look for engines", exc_info=True)
             await asyncio.sleep(POLL_S)
 
     async def _look(self) -> None:
-        """Bring what is known of engines, and how many requests they take, to what Ray Serve says."""
+        """Update the known engines, and how many requests they take, to what Ray Serve reports."""
         applications = await asyncio.to_thread(_applications)
         replicas = {}
-        for application, told in applications.items():
+        for application, details in applications.items():
             place = engine_of(application)
-            if place and told["status"] in ("RUNNING", "UNHEALTHY", "DEPLOYING"):
-                states = [r["state"] for d in told["deployments"].values() for r in d["replicas"]]
+            if place and details["status"] in ("RUNNING", "UNHEALTHY", "DEPLOYING"):
+                states = [r["state"] for d in details["deployments"].values() for r in d["replicas"]]
                 replicas[place] = states.count(ReplicaState.RUNNING)
         models = self._gateway.models
         known = {(model.name, number) for model in models for number in model.engines}
@@ -113,11 +113,11 @@ class GatewayServer:
                 await self._add(name, number)
         for model in models:
             if engine := model.engine:
-                # An engine that is being replaced keeps one slot open: who holds it waits for the new replica.
+                # An engine that is being replaced keeps one replica's slots: requests in them wait for the new one.
                 model.admission.resize(max(1, replicas.get((model.name, engine.number), 0)) * engine.capacity)
 
     async def _add(self, name: str, number: int) -> None:
-        """Ask a new engine what it is. One that does not say is left for the next look, and hinders no other."""
+        """Ask a new engine for its description. One that gives none is retried at the next look."""
         application = engine_name(name, number)
         try:
             handle = serve.get_app_handle(application)
@@ -125,7 +125,7 @@ class GatewayServer:
                 description = await handle.describe.remote()
             self._gateway.models.add(name, engine_from(description, number, _Asking(handle)))
         except Exception:
-            log.warning("%s does not say what it is", application, exc_info=True)
+            log.warning("%s does not describe itself", application, exc_info=True)
         else:
             log.info("%s answers for model %s", application, name)
 
@@ -133,18 +133,18 @@ class GatewayServer:
 def _applications() -> dict[str, dict[str, Any]]:
     """What Ray Serve's controller knows of each application, by name.
 
-    `serve.status()` asks the same and then takes tens of milliseconds to make objects of it, in which this process
+    `serve.status()` asks the same and then takes tens of milliseconds to build objects from it, while this process
     answers nobody: one request in a hundred would wait for that.
     """
     client = _get_global_client()
-    assert client is not None  # this is a replica, so that a controller runs
+    assert client is not None  # this is a replica, so a controller runs
     applications: dict[str, dict[str, Any]] = client.get_serve_details()["applications"]
     return applications
 
 
 class _Asking:
-    """Asks one engine's replicas. A request whose replica died before it began to answer is asked once more; not for
-    ever, since it may be what the replica died of."""
+    """Asks one engine's replicas. A request whose replica died before it began to answer is sent once more; only once,
+    as it may be what killed the replica."""
 
     def __init__(self, handle: DeploymentHandle) -> None:
         self._answer = handle.options(stream=True, method_name="answer")
@@ -165,6 +165,6 @@ class _Asking:
             except RayError as error:
                 log.error("an engine failed to answer", exc_info=error)
                 raise Refusal(503, "the engine failed to answer; try again", retry_after_s=1) from None
-            except BaseException:  # the client went away, or has enough
+            except BaseException:  # the client disconnected, or has enough
                 response.cancel()
                 raise

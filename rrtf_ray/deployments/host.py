@@ -1,4 +1,4 @@
-"""`rrtf serve`: host a checkpoint on this machine, or on the cluster of RAY_ADDRESS, until it is told to stop."""
+"""`rrtf serve`: host a checkpoint on this machine, or on the cluster at RAY_ADDRESS, until a signal stops it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rrtf_ray.store.models import check_model
 def host(settings: ServeSettings, address: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM. address: the interface to listen on.
 
-    Raises InputError for a model, key file or port that cannot be used, StageError where the service does not start.
+    Raises InputError for a model, key file or port that cannot be used, StageError if the service does not start.
     """
     # Before Ray starts, which takes seconds.
     check_model(settings.engine.model, settings.engine.max_model_len, "engine.max_model_len")
@@ -35,7 +35,7 @@ def host(settings: ServeSettings, address: str, port: int) -> None:
     log = Path(tempfile.gettempdir()) / f"rrtf-serve-{os.getpid()}.log"
     cpus = max(settings.engine.cpus * settings.engine.max_replicas + 2, os.cpu_count() or 1)
     with only_our_lines(str(log)), joined(ClusterConfig(num_cpus=int(cpus))):
-        say(f"serve: starting {settings.engine.model} (libraries write to {log})")
+        say(f"serve: starting {settings.engine.model} (libraries log to {log})")
         with served(settings, address, port) as url:
             engine = settings.engine
             say(f"serve: {url} answers for model {engine.name!r} ({engine.max_model_len} tokens of context)")
@@ -45,10 +45,10 @@ def host(settings: ServeSettings, address: str, port: int) -> None:
 
 
 def _check_address(address: str, port: int) -> None:
-    """Raise InputError where nothing can listen there."""
+    """Raises InputError if nothing can listen there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
         try:
             probe.bind((address, port))
         except (OSError, OverflowError) as error:
-            raise InputError(f"--host {address} --port {port} cannot be listened on: {error}; give others") from None
+            raise InputError(f"--host {address} --port {port} cannot be listened on: {error}; choose others") from None

@@ -1,8 +1,8 @@
-"""Bring a new checkpoint into a running service without a failed request, or take it back.
+"""Bring a new checkpoint into a running service without a failed request, or roll it back.
 
-Input: a model folder and the name that clients use. The new engine starts beside the old one; it gets requests only
-after it has answered a few of its own; then the old one ends its requests and goes. Where the new one does not start
-or does not answer as it should, it is removed and the old one has never stopped.
+Input: a model folder and the name that clients use. The new engine starts next to the old one and gets requests only
+after it has passed a smoke test; then the old one finishes its requests and ends. If the new one does not start or
+fails the test, it is removed; the old one never stopped.
 """
 
 from __future__ import annotations
@@ -37,10 +37,9 @@ SMOKE_SUFFIX = "\n\nprint(add(1, 2))\n"
 
 
 def rollout(model: str, name: str) -> None:
-    """Roll `model` out as `name`, with the settings of the engine that runs, on the cluster of RAY_ADDRESS or of this
-    machine.
+    """Roll `model` out as `name`, with the running engine's settings, on the cluster at RAY_ADDRESS or of this machine.
 
-    Raises InputError where no service or model of that name runs, StageError where the new checkpoint was taken back.
+    Raises InputError if no service or model of that name runs, StageError if the new checkpoint was rolled back.
     """
     log = Path(tempfile.gettempdir()) / f"rrtf-rollout-{os.getpid()}.log"
     with only_our_lines(str(log)):
@@ -54,18 +53,18 @@ def _rollout(model: str, name: str) -> None:
     if GATEWAY not in applications or not numbers:
         known = sorted({found[0] for found in map(engine_of, applications) if found})
         raise InputError(
-            f"no model {name!r} is served here; {'there are: ' + ', '.join(known) if known else 'no engine runs'}; "
+            f"no model {name!r} is served here; {'available: ' + ', '.join(known) if known else 'no engine runs'}; "
             "start one with `rrtf serve` or `serve deploy serve/config.yaml`"
         )
     gateway = serve.get_app_handle(GATEWAY)
     old = _call(gateway.answering.remote(name), "the gateway")
     if old is None:
-        raise InputError(f"the gateway does not know a running engine of {name!r} yet; try again in a few seconds")
-    settings = _call(serve.get_app_handle(engine_name(name, old)).settings.remote(), "the engine that runs")
-    engine = validate(EngineSettings, settings | {"model": model, "name": name})
+        raise InputError(f"the gateway has not found a running engine of {name!r} yet; try again in a few seconds")
+    settings = _call(serve.get_app_handle(engine_name(name, old)).settings.remote(), "the running engine")
+    engine = validate(EngineSettings, settings.model_dump() | {"model": model, "name": name})
     new = max(numbers) + 1
     app = engine_app(engine)
-    say(f"rollout: starting {model} as number {new} beside number {old}")
+    say(f"rollout: starting {model} as number {new} next to number {old}")
     try:
         serve.run_many(
             [serve.RunTarget(app, name=engine_name(name, new), route_prefix=None)],
@@ -77,7 +76,7 @@ def _rollout(model: str, name: str) -> None:
     except BaseException as error:
         serve.delete(engine_name(name, new), _blocking=True)
         if isinstance(error, StageError | RayError | RayServeException | TimeoutError):
-            raise StageError(f"{model} was taken back, number {old} answers as before: {first_line(error)}") from error
+            raise StageError(f"{model} was rolled back, number {old} answers as before: {first_line(error)}") from error
         raise
     say(f"rollout: number {new} answers for {name!r}; its smoke completion: {text!r}")
     serve.delete(engine_name(name, old), _blocking=True)  # after its last request
@@ -103,7 +102,7 @@ def _call(response: Any, what: str) -> Any:
 
 
 async def _smoke(name: str, number: int) -> str:
-    """Let the new engine answer as clients would have it. Raises StageError with what is wrong."""
+    """Ask the new engine as clients would. Raises StageError with what is wrong."""
     handle = serve.get_app_handle(engine_name(name, number))
     async with asyncio.timeout(SMOKE_TIMEOUT_S):
         engine = engine_from(await handle.describe.remote(), number, None)  # type: ignore[arg-type]
@@ -125,7 +124,7 @@ async def _answer(handle: Any, body: dict[str, Any]) -> str:
         probabilities = choice["logprobs"]["token_logprobs"]
         if not probabilities or any(p is None or not math.isfinite(p) for p in probabilities):
             raise StageError(
-                f"its smoke completion has log-probabilities {probabilities[:4]}, so that its weights are broken"
+                f"its smoke completion has log-probabilities {probabilities[:4]}, so its weights are broken"
             )
         return choice["text"]
     raise StageError("its smoke completion gave no answer")

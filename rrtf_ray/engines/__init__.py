@@ -1,1 +1,1 @@
-"""vLLM's arguments, environment and watch, for every engine of this package."""
+"""vLLM's arguments, environment and watch, for all of this package's engines."""

@@ -1,4 +1,4 @@
-"""vLLM's engine arguments from a model's settings, for sampling and for serving alike."""
+"""vLLM's engine arguments, for sampling and serving alike."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rrtf_ray.config import EngineArguments
 
 
 def engine_arguments(config: EngineArguments) -> dict[str, Any]:
-    """vLLM's engine arguments for a model configuration, for sampling and for serving alike."""
+    """The engine arguments for a model's settings; `config.engine` wins over all of them."""
     from vllm.platforms import current_platform
 
     arguments: dict[str, Any] = {
@@ -20,14 +20,14 @@ def engine_arguments(config: EngineArguments) -> dict[str, Any]:
     if config.kv_cache_memory_bytes:
         arguments["kv_cache_memory_bytes"] = config.kv_cache_memory_bytes
     if current_platform.is_cpu():
-        # A seeded request whose prompt is computed in pieces kills the engine: CPU generators cannot be rewound
-        # ("CPU Generator does not use offset"). Whole prompts need a step that holds the longest of them.
+        # A seeded request whose prompt is computed in chunks kills the engine: CPU generators cannot be rewound
+        # ("CPU Generator does not use offset"). Whole prompts need a step that holds the longest one.
         arguments |= {
             "enable_chunked_prefill": False,
             "max_num_batched_tokens": max(4096, config.max_model_len),
         }
         if config.tensor_parallel_size == 1:
-            # A worker process of its own would make the engine's process spin on a second core while it waits for it,
-            # and "uni" is turned back into that on CPU. OMP_NUM_THREADS, which Ray sets from num_cpus, reaches it here.
+            # With a worker process the engine's process would spin on a second core while it waits for it, and on CPU
+            # vLLM turns "uni" into that. OMP_NUM_THREADS, which Ray sets from num_cpus, applies to this executor.
             arguments["distributed_executor_backend"] = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
     return arguments | config.engine

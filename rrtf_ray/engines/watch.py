@@ -1,9 +1,8 @@
 """Ends a vLLM engine whose Ray actor is gone.
 
-vLLM's engine process does not notice that the process which started it was killed (vllm#55846), and would keep
-its memory and its cores for ever. vLLM loads `WatchActor` into every worker of the engine
-(`worker_extension_cls`); loading it starts a thread that waits for the death of the actor, and makes the worker as
-nice as its actor's environment says.
+vLLM's engine process does not notice that the process that started it was killed (vllm#55846), and would keep its
+memory and cores for ever. vLLM loads `WatchActor` into every worker of the engine (`worker_extension_cls`); loading it
+starts a thread that waits for the actor's death, and sets the worker's niceness from the actor's environment.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ PARENT = os.getppid()
 
 
 class WatchActor:
-    """Adds nothing to the worker: importing this module is what starts the watch."""
+    """Adds nothing to the worker: importing this module starts the watch."""
 
 
 def _end_with(actor: int) -> None:
@@ -31,8 +30,8 @@ def _end_with(actor: int) -> None:
         watch = select.poll()
         watch.register(descriptor, select.POLLIN)
         watch.poll()
-    # Where a worker is a process of its own, the engine stands between it and the actor. The parent of now may be
-    # a stranger who inherited this process: only the one that it began with is the engine.
+    # If the worker is a process of its own, its parent is the engine. The current parent may be another process that
+    # inherited this one: only the original parent is the engine.
     if actor != PARENT and os.getppid() == PARENT:
         os.kill(PARENT, signal.SIGKILL)
     os._exit(1)

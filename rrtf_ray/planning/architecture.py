@@ -1,4 +1,4 @@
-"""A model's shape and size from its configuration alone: nothing is downloaded but config.json, no weight is made."""
+"""A model's shape and size from its configuration alone: only config.json is downloaded, no weight is created."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from rrtf_ray.config import LoraConfig
 from rrtf_ray.errors import ConfigError, InputError, first_line
 from rrtf_ray.planning.memory import Model
-from rrtf_ray.store.files import exists, is_local, join, read_bytes, resolve
-from rrtf_ray.store.models import is_hub_id
+from rrtf_ray.store.files import exists, is_local, join, read_bytes
+from rrtf_ray.store.models import is_hub_id, local_folder
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 
 def read_architecture(student: str, seed: int, lora: LoraConfig | None) -> Model:
-    """The numbers of `model.student`. Raises InputError where they cannot be found, ConfigError where
-    `lora.target_modules` names no layer."""
+    """The numbers of `model.student`. Raises InputError if they cannot be found, ConfigError if `lora.target_modules`
+    matches no layer."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -28,7 +28,7 @@ def read_architecture(student: str, seed: int, lora: LoraConfig | None) -> Model
             model = AutoModelForCausalLM.from_config(config)
     except (ValueError, KeyError, TypeError, ImportError) as error:
         raise InputError(
-            f"model.student={student!r} is no causal language model that Transformers can build: {first_line(error)}"
+            f"model.student={student!r} is not a causal language model that Transformers can build: {first_line(error)}"
         ) from None
     text = config.get_text_config()
     hidden = int(text.hidden_size)
@@ -63,22 +63,22 @@ def _config_of(student: str, seed: int) -> PretrainedConfig:
             f"model.student={student!r} has no config.json; give a folder or URI that has one, or a hub id (org/name)"
         )
     try:
-        if is_hub_id(student) or is_local(student):
-            return AutoConfig.from_pretrained(student if is_hub_id(student) else resolve(student)[1])
+        if is_local(student):
+            return AutoConfig.from_pretrained(local_folder(student))
         with tempfile.TemporaryDirectory(prefix="rrtf-config-") as folder:
             Path(folder, "config.json").write_bytes(read_bytes(join(student, "config.json")))
             return AutoConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
-        if isinstance(error, InputError):  # of ours, a ValueError too
+        if isinstance(error, InputError):  # ours, which is a ValueError too
             raise
         raise InputError(
-            f"the configuration of model.student={student!r} cannot be loaded: {first_line(error)}; for a model of "
-            "the hub this machine must reach it (and HF_TOKEN may be needed); else give a folder with its config.json"
+            f"the configuration of model.student={student!r} cannot be loaded: {first_line(error)}; for a hub "
+            "model this machine must reach the hub (HF_TOKEN may be needed); else give a folder with its config.json"
         ) from None
 
 
 def _linear_layers(model: Any) -> list[tuple[str, tuple[int, int]]]:
-    """Name and widths of each layer that an adapter could go to: all linear ones but the output layer."""
+    """Name and widths of each layer that can have an adapter: all linear ones but the output layer."""
     import torch
     from transformers.pytorch_utils import Conv1D
 
@@ -99,7 +99,7 @@ def _adapter_width(model: Any, student: str, lora: LoraConfig) -> int:
     ]
     if not found:
         raise ConfigError(
-            f"train.lora.target_modules={list(wanted)} names no linear layer of model.student={student!r}; "
+            f"train.lora.target_modules={list(wanted)} matches no linear layer of model.student={student!r}; "
             "use all-linear, or names such as "
             + ", ".join(sorted({name.rsplit(".", 1)[-1] for name, _ in _linear_layers(model)}))
         )
@@ -107,5 +107,5 @@ def _adapter_width(model: Any, student: str, lora: LoraConfig) -> int:
 
 
 def _first(config: Any, *names: str) -> int:
-    """The first of these settings that is there and not empty, or 0."""
+    """The first of these settings that exists and is not empty, or 0."""
     return next((int(value) for name in names if (value := getattr(config, name, None))), 0)

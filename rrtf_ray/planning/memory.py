@@ -1,21 +1,21 @@
-"""How much memory training takes, and what to change where it does not fit: arithmetic on plain numbers.
+"""How much memory training takes, and what to change if it does not fit: arithmetic on plain numbers.
 
 What each worker holds, in bytes, with P parameters of e bytes (4 or 2), Q of them trained, over N workers:
 
     weights         P * e                        / N from ZeRO 3
     gradients       Q * e                        / N from ZeRO 2
     optimizer       Q * 12: fp32 copy, m and v   / N from ZeRO 1 (without ZeRO: m and v, 8)
-    ZeRO's buffers  gradients on their way; under ZeRO 3 also the parameters that are gathered at a time
+    ZeRO's buffers  gradients in flight; under ZeRO 3 also the parameters that are gathered at a time
 
-(ZeRO: Rajbhandari et al., arXiv 1910.02054), and for the time of a pass over T tokens the activations. A layer keeps
-for each token (Korthikanti et al., arXiv 2205.05198, without the attention matrix, which flash and flex attention
-never store): the inputs of its two norms, of the projections and of the MLP, queries, keys, values, attention's
-output, and the MLP's inner values before and after the nonlinearity. With 16 bits, an MLP of 4h and as many keys as
-queries that is 32h: their 34h without the masks of dropout, which RRTF trains without. With gradient checkpointing
-all layers keep their input only, and one at a time the rest.
+(ZeRO: Rajbhandari et al., arXiv 1910.02054), and during a pass over T tokens the activations. For each token a layer
+keeps (Korthikanti et al., arXiv 2205.05198, without the attention matrix, which flash and flex attention never
+store): the inputs of its two norms, of the projections and of the MLP, queries, keys, values, attention's output, and
+the MLP's inner values before and after the nonlinearity. With 16 bits, an MLP of 4h and as many keys as queries that
+is 32h bytes: their 34h without dropout masks, as RRTF trains without dropout. With gradient checkpointing all layers
+keep only their input, and one at a time the rest.
 
-The optimizer's step comes when the activations are gone; it needs an fp32 copy of its gradients instead. These are
-estimates: an allocator's fragments and a library's own needs are covered by `reserve` alone.
+The optimizer's step comes when the activations are freed; it needs an fp32 copy of its gradients instead. These are
+estimates: `reserve` alone covers an allocator's fragments and a library's own needs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ GIB = 2**30
 GPU_RESERVE = 3 * GIB
 """CUDA's context, NCCL, and the allocator's fragments."""
 CPU_RESERVE = GIB
-"""Python with its libraries."""
+"""Python and its libraries."""
 # DeepSpeed's defaults, in elements: reduce_bucket_size, stage3_max_live_parameters, sub_group_size.
 _BUCKET = 500_000_000
 _LIVE = 1_000_000_000
@@ -40,7 +40,7 @@ _SUB_GROUP = 1_000_000_000
 class Model:
     """parameters: all, a tied output layer counted once.
     query_width, key_width: of all heads together, in one layer.
-    mlp_values: values of the MLP's inside that a token keeps (2 * width; gated: 4 * width).
+    mlp_values: inner values of the MLP that are kept per token (2 * width; gated: 4 * width).
     adapter_width: sum of in + out over the linear layers that LoRA would adapt.
     """
 
@@ -56,7 +56,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What of `train.*` memory depends on; lora_rank 0 trains all weights."""
+    """The settings of `train.*` that memory depends on; lora_rank 0 trains all weights."""
 
     num_workers: int
     use_gpu: bool
@@ -71,7 +71,7 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """device, host: bytes a worker. when: `always`, during a `pass`, or at the optimizer's `step`."""
+    """device, host: bytes per worker. when: `always`, during a `pass`, or at the optimizer's `step`."""
 
     name: str
     device: int
@@ -86,7 +86,7 @@ class Memory:
 
     @property
     def device(self) -> int:
-        """The most that a worker holds at a time."""
+        """The most that a worker holds at once."""
         held = {"always": 0, "pass": 0, "step": 0}
         for part in self.parts:
             held[part.when] += part.device
@@ -94,7 +94,7 @@ class Memory:
 
     @property
     def host(self) -> int:
-        """What offloading moves into the machine's memory, a worker."""
+        """What offloading moves into the machine's memory, per worker."""
         return sum(part.host for part in self.parts)
 
 
@@ -116,7 +116,7 @@ def memory(model: Model, training: Training) -> Memory:
     head = _head(model, training)
     parts = (
         Part("weights", 0 if moves_weights else weights, weights if moves_weights else 0),
-        # On the host DeepSpeed keeps them as they come, and once more in fp32 for the step.
+        # On the host DeepSpeed keeps them as they are, and once more in fp32 for the step.
         Part("gradients", 0, gradients + share(trained, 1) * 4) if moves else Part("gradients", gradients),
         Part("optimizer", 0, optimizer) if moves else Part("optimizer", optimizer),
         Part("ZeRO's buffers", _buffers(all_weights, trained, training)),
@@ -150,7 +150,7 @@ def _buffers(weights: int, trained: int, training: Training) -> int:
         return 0
     buckets = 2 if training.use_gpu and training.zero_stage < 3 else 1
     gathered = min(weights, _LIVE) if training.zero_stage == 3 else 0
-    # On a GPU a bucket is taken whole, in a machine's memory only what of it is touched.
+    # A GPU allocates the whole bucket, a CPU only the part that is touched.
     bucket = _BUCKET if training.use_gpu else min(trained, _BUCKET)
     return training.bytes_per_value * (buckets * bucket + gathered)
 
@@ -161,7 +161,7 @@ Change = dict[str, Any]
 def remedies(
     training: Training, fits: Callable[[Training], bool], *, shortest_pass: int, lora_rank: int = 16
 ) -> list[Change]:
-    """Changes to a training that does not fit, each of which makes it fit; the fewest settings that can do it.
+    """Changes to a training that does not fit, each of which makes it fit, with as few settings as possible.
 
     shortest_pass: tokens_per_pass must hold one response. The keys are fields of Training.
     """
@@ -184,7 +184,7 @@ def remedies(
 
 
 def allowed(training: Training) -> bool:
-    """Whether the configuration would accept it."""
+    """Whether the configuration accepts it."""
     if training.offload == "parameters" and training.zero_stage != 3:
         return False
     return not (training.zero_stage == 0 and (training.offload != "none" or training.bytes_per_value == 2))
@@ -193,7 +193,7 @@ def allowed(training: Training) -> bool:
 def _changes(
     training: Training, fits: Callable[[Training], bool], shortest_pass: int, lora_rank: int
 ) -> Iterator[Change]:
-    """What one could change, the cheapest first."""
+    """Possible changes, the cheapest first."""
     if not training.gradient_checkpointing:
         yield {"gradient_checkpointing": True}
     if training.num_workers > 1:
@@ -216,7 +216,7 @@ def _changes(
 
 
 def _shorter_passes(training: Training, fits: Callable[[Training], bool], shortest: int) -> Iterator[Change]:
-    """The longest shorter pass that fits, by halves; if none does, the shortest."""
+    """The longest shorter pass that fits, by halving; if none does, the shortest."""
     tokens = training.tokens_per_pass
     while tokens > shortest:
         tokens = max(shortest, tokens // 2)

@@ -1,4 +1,4 @@
-"""`rrtf plan`: what the training of a configuration takes, before anything is started. Nothing runs, Ray neither."""
+"""`rrtf plan`: what the training of a configuration takes. Nothing is started, not even Ray."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_REMEDIES = 6
 @dataclass(frozen=True, slots=True)
 class Plan:
     """limit, needed: bytes; of one GPU, or of all workers in this machine's memory.
-    remedies: settings, `section.key=value` each, any one line of which makes it fit."""
+    remedies: groups of settings `section.key=value`; any one group makes it fit."""
 
     config: Config
     model: Model
@@ -40,7 +40,7 @@ class Plan:
 
     @property
     def group_tokens(self) -> int:
-        """The most tokens that one problem brings into a step."""
+        """The most tokens that one problem adds to a step."""
         train = self.config.train
         return min(train.tokens_per_pass, train.max_candidates * train.max_length)
 
@@ -58,7 +58,7 @@ class Plan:
 
 
 def plan(config: Config, gpu_memory_gib: float = 80.0, as_json: bool = False) -> None:
-    """Print the plan of `config`; raises InputError where the model's configuration cannot be loaded."""
+    """Print the plan of `config`; raises InputError if the model's configuration cannot be loaded."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()  # it warns of token ids in configurations, which do not matter here
@@ -126,7 +126,7 @@ def _machine_memory() -> int:
 
 
 def _num_problems(config: Config) -> tuple[int | None, str]:
-    """How many problems are trained on at most, and how that is known."""
+    """The most problems that are trained on, and where that number is from."""
     rankings = RunDir(config.run_dir).rankings(1)
     try:
         if rankings.is_complete():
@@ -142,7 +142,7 @@ def _num_problems(config: Config) -> tuple[int | None, str]:
     try:
         return read_manifest(config.problems.source)["num_problems"], "the manifest of problems.source"
     except (RRTFError, OSError):
-        return None, "unknown until problems.source is there"
+        return None, "unknown until problems.source exists"
 
 
 def _lines(found: Plan) -> list[str]:
@@ -189,7 +189,7 @@ def _memory_lines(found: Plan) -> list[str]:
         workers = f"all workers {found.needed / GIB:.2f} GiB of this machine's {limit}"
         lines.append(row("together", held.device, f"{workers}: {verdict}"))
     if held.host:
-        lines.append(row("host", held.host, f"a worker, {held.host * train.num_workers / size:.2f} for all workers"))
+        lines.append(row("host", held.host, f"per worker, {held.host * train.num_workers / size:.2f} for all workers"))
     return lines
 
 
@@ -207,12 +207,12 @@ def _step_lines(found: Plan) -> list[str]:
     train = found.config.train
     steps = found.problems_from
     if found.steps is not None and found.problems is not None:
-        an_epoch = found.steps // train.epochs
-        times = f"{an_epoch} an epoch, {train.epochs} epochs"
+        per_epoch = found.steps // train.epochs
+        times = f"{per_epoch} per epoch, {train.epochs} epochs"
         steps = f"at most {found.steps} steps: {found.problems} problems ({found.problems_from}), {times}"
     return [
         f"step      {train.batch_groups} problems, at most {train.batch_groups * found.group_tokens} tokens: at most "
-        f"{found.passes} passes of {train.tokens_per_pass} tokens a worker",
+        f"{found.passes} passes of {train.tokens_per_pass} tokens per worker",
         f"training  {steps}",
     ]
 

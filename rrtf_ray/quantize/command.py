@@ -1,4 +1,4 @@
-"""`rrtf quantize`: an int8 checkpoint for serving, and what it costs and gains against the one that it is made from."""
+"""`rrtf quantize`: an int8 checkpoint for serving, and how it compares with the original."""
 
 from __future__ import annotations
 
@@ -25,22 +25,21 @@ from rrtf_ray.store.files import (
     absolute,
     exists,
     join,
-    local_copy,
     make_dir,
     read_json,
     remove,
     resolve,
     upload_dir,
 )
-from rrtf_ray.store.models import check_model, is_hub_id, model_identity, tokenizer_of
+from rrtf_ray.store.models import check_model, is_hub_id, local_folder, model_identity, tokenizer_of
 from rrtf_ray.store.run_dir import RunDir, label
 
 
 def quantize(config: Config, model: str, output: str, *, evaluated: bool) -> QuantizeReport:
-    """Write `model` to `output` with int8 weights, and measure size, speed and, where `evaluated`, pass@1 of both.
+    """Write `model` to `output` with int8 weights, and measure size, speed and, if `evaluated`, pass@1 of both.
 
-    An output that this command has made of the same model before is measured again, not made again. Raises
-    InputError for a model that cannot be quantized, or an output that holds something else.
+    An output that this command made of the same model before is kept and measured again. Raises InputError for a model
+    that cannot be quantized, or an output that holds something else.
     """
     if is_hub_id(model):
         raise InputError(f"--model {model} is a hub id; download it first (`hf download {model}`) and give its folder")
@@ -65,16 +64,16 @@ def quantize(config: Config, model: str, output: str, *, evaluated: bool) -> Qua
 
 
 def make(model: str, output: str) -> dict[str, Any]:
-    """The checkpoint, whole or not at all; returns the counts that its manifest holds."""
+    """Write the checkpoint, whole or not at all; returns its manifest, with the counts of Int8Counts."""
     key = fingerprint("int8", model_identity(model))
     if exists(join(output, MANIFEST)) and (before := read_json(join(output, MANIFEST))).get("fingerprint") == key:
-        say(f"quantize: {output} is there already")
+        say(f"quantize: {output} already exists")
         return before
-    # Before the model is read, which may take minutes: can it be written, and is nothing lost by that?
+    # Before the model is read, which may take minutes: can the output be written without losing anything?
     make_dir(output)
     if resolve(output)[0].get_file_info(pafs.FileSelector(resolve(output)[1])):
         raise InputError(
-            f"--output {output} is not empty, and not what `rrtf quantize` makes of {model}; "
+            f"--output {output} is not empty and not what `rrtf quantize` makes of {model}; "
             "choose another folder, or remove this one"
         )
     from rrtf_ray.quantize.int8 import write_int8
@@ -82,7 +81,7 @@ def make(model: str, output: str) -> dict[str, Any]:
     say(f"quantize: reading {model}")
     try:
         with tempfile.TemporaryDirectory(prefix="rrtf-int8-") as folder:
-            counts = write_int8(local_copy(model) if "://" in model else model, Path(folder))
+            counts = write_int8(local_folder(model), Path(folder))
             tokenizer_of(model).save_pretrained(folder)
             manifest = {
                 "fingerprint": key,
@@ -121,15 +120,15 @@ def _first_responses(groups: Iterable[Group]) -> dict[str, str]:
 
 
 def _label(config: Config, run: RunDir, model: str) -> str:
-    """The name of the evaluation: the round's, whose evaluation may be there already, or the folder's and its state."""
-    for number in range(1, config.rounds + 1):
-        if model == run.checkpoint(number):
-            return label(number)
+    """The name of the evaluation: the round's, whose evaluation may already exist, or the folder's name and state."""
+    for round in range(1, config.rounds + 1):
+        if model == run.checkpoint(round):
+            return label(round)
     return f"{model.rstrip('/').rpartition('/')[2]}-{model_identity(model)[:8]}"
 
 
 def _size(model: str) -> int:
-    """Bytes of the weights' files."""
+    """Bytes of the weight files."""
     filesystem, path = resolve(model)
     infos = filesystem.get_file_info(pafs.FileSelector(path))
     return sum(i.size for i in infos if i.base_name.endswith((".safetensors", ".bin")))

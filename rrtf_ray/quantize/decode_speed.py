@@ -1,5 +1,5 @@
-"""How fast two models write, measured on one worker of the cluster: both engines stand side by side and take turns,
-so that a drift of the machine hits both alike."""
+"""How fast two models decode, measured on one worker of the cluster: both engines run in it and take turns, so drift
+of the machine affects both alike."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rrtf_ray.cluster.failures import unwrapped
 from rrtf_ray.cluster.resources import require
 from rrtf_ray.config import Config, EngineArguments
 from rrtf_ray.errors import StageError, first_line
-from rrtf_ray.store.files import local_copy
+from rrtf_ray.store.models import local_folder
 
 REQUESTS_AT_ONCE = (1, 8)
 PAIRS = 7
@@ -29,8 +29,8 @@ _PROMPTS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Milliseconds from one token of a request to its next, with so many requests at once; medians over PAIRS runs of
-    each. ratio: first / second of each pair, its median, minimum and maximum."""
+    """Milliseconds per token of one request, prompts included, with `requests` at once; medians over PAIRS runs of each
+    model. ratio, ratio_min, ratio_max: median, minimum and maximum of second / first over the pairs."""
 
     requests: int
     first_ms: float
@@ -46,12 +46,12 @@ class Speed:
 def compare_speed(config: Config, first: str, second: str) -> list[Speed]:
     """Greedy decoding by both models with the engine of `config.model`, for each of REQUESTS_AT_ONCE.
 
-    Takes the resources of one of `config.sample`'s engines. Raises StageError where an engine does not start, or
-    after LIMIT_S.
+    Takes the resources of one of `config.sample`'s engines. Raises StageError if an engine does not start, or after
+    LIMIT_S.
     """
     cpus, gpus = config.sample.cpus_per_engine, config.sample.gpus_per_engine
     require("sample.cpus_per_engine", cpus=cpus, gpus=gpus, largest_cpus=cpus, largest_gpus=gpus)
-    # Whatever else a person lets the engine take, there must be room for two.
+    # Whatever memory the configuration gives an engine, two must fit.
     engine = config.model.model_copy(update={"kv_cache_memory_bytes": _KEY_VALUES})
     # The worker ends after its one call, and its engines with it.
     measure = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, max_calls=1)(_in_turn)
@@ -61,7 +61,7 @@ def compare_speed(config: Config, first: str, second: str) -> list[Speed]:
             return ray.get(task, timeout=LIMIT_S)
         except ray.exceptions.GetTimeoutError:
             ray.cancel(task, force=True)
-            raise StageError(f"the two engines have not written their tokens within {LIMIT_S:.0f} s") from None
+            raise StageError(f"the two engines did not finish within {LIMIT_S:.0f} s; see Ray's logs") from None
 
 
 def _in_turn(engine: EngineArguments, first: str, second: str) -> list[Speed]:
@@ -76,11 +76,10 @@ def _start(model: str, engine: EngineArguments) -> Any:
     set_engine_environment()
     from vllm import LLM
 
-    place = local_copy(model) if "://" in model else model
     try:
-        return LLM(model=place, disable_log_stats=True, **engine_arguments(engine))
+        return LLM(model=local_folder(model), disable_log_stats=True, **engine_arguments(engine))
     except (RuntimeError, ValueError, OSError) as error:
-        raise StageError(f"vLLM cannot load {model}: {first_line(error)}; its own lines stand in Ray's logs") from error
+        raise StageError(f"vLLM cannot load {model}: {first_line(error)}; its log is in Ray's logs") from error
 
 
 def _speed(engines: Sequence[Any], requests: int, tokens: int) -> Speed:
@@ -89,7 +88,7 @@ def _speed(engines: Sequence[Any], requests: int, tokens: int) -> Speed:
         order = (0, 1) if number % 2 else (1, 0)
         seconds = {side: _seconds(engines[side], requests, tokens) for side in order}
         pairs.append((seconds[0] / tokens * 1000, seconds[1] / tokens * 1000))
-    pairs = pairs[1:]  # the first run of each is its warm-up
+    pairs = pairs[1:]  # the first run of each is a warm-up
     ratios = [second / first for first, second in pairs]
     return Speed(
         requests,

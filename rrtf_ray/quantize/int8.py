@@ -1,8 +1,8 @@
 """A checkpoint's linear layers as 8-bit integers, in the form that vLLM loads (compressed-tensors, W8A8).
 
-Vector-wise quantization (Dettmers et al. 2022, "LLM.int8()", section 3.1, without outliers apart): a scale for each
-output channel, rounded to nearest, for weights; a scale for each token, found by the engine as it computes, for
-activations. Nothing is calibrated, so no data is needed. Embeddings, norms and the output layer keep 16 bits.
+Vector-wise quantization (Dettmers et al. 2022, "LLM.int8()", section 3.1, without separate outliers): per-channel
+scales and rounding to nearest for weights; per-token scales, which the engine computes on the fly, for activations.
+Nothing is calibrated, so no data is needed. Embeddings, norms and the output layer keep 16 bits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SCHEME = "W8A8"
 
 @dataclass(frozen=True, slots=True)
 class Int8Counts:
-    """parameters: of the model; quantized: how many of them became 8-bit integers, in how many layers."""
+    """parameters: of the model. quantized: how many of them became 8-bit integers. layers: in how many layers."""
 
     layers: int
     quantized: int
@@ -35,8 +35,8 @@ class Int8Counts:
 def write_int8(model: str, folder: Path) -> Int8Counts:
     """Load `model` (a local folder) and write its weights and configuration into `folder`.
 
-    Takes the memory of the checkpoint. Raises InputError where it cannot be loaded, is quantized already, has no
-    linear layers, has experts, or holds values that are not finite; StageError where `folder` cannot be written.
+    Takes the memory of the checkpoint. Raises InputError if it cannot be loaded, is already quantized, has no linear
+    layers, has experts, or holds values that are not finite; StageError if `folder` cannot be written.
     """
     loaded = _load(model)
     linear = _linear_layers(loaded, model)
@@ -45,7 +45,7 @@ def write_int8(model: str, folder: Path) -> Int8Counts:
     config.ignore = [n for n, m in loaded.named_modules() if m is loaded.get_output_embeddings()]
     for name, weight in loaded.named_parameters():
         if not torch.isfinite(weight).all():
-            raise InputError(f"model {model!r}: {name} holds values that are not finite; the training has diverged")
+            raise InputError(f"model {model!r}: {name} has values that are not finite; the training diverged")
     if loaded.dtype == torch.float32:
         _halve(loaded, linear)
     apply_quantization_config(loaded, config)
@@ -71,7 +71,7 @@ def _load(model: str) -> Any:
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         raise InputError(f"model {model!r} cannot be loaded: {first_line(error)}") from None
     if getattr(loaded.config, "quantization_config", None) or is_model_quantized(loaded):
-        raise InputError(f"model {model!r} is quantized already; give the checkpoint that it was made from")
+        raise InputError(f"model {model!r} is already quantized; give the checkpoint that it was made from")
     return loaded
 
 
@@ -82,18 +82,18 @@ def _linear_layers(loaded: Any, model: str) -> dict[str, torch.nn.Linear]:
     experts = next((n for n, p in loaded.named_parameters() if p.dim() > 2 and "conv" not in n), None)
     if experts:
         raise InputError(
-            f"model {model!r} is a mixture of experts ({experts}), which is not quantized here; serve it as it is"
+            f"model {model!r} is a mixture of experts ({experts}), which is not supported here; serve it as it is"
         )
     if not linear:
         raise InputError(
             f"model {model!r} ({type(loaded).__name__}) has no linear layers that could be quantized; "
-            "families with them are GPT-BigCode, Llama, Qwen, StarCoder2 and others"
+            "GPT-BigCode, Llama, Qwen, StarCoder2 and others have them"
         )
     return linear
 
 
 def _halve(loaded: Any, linear: dict[str, torch.nn.Linear]) -> None:
-    """What stays out of the integers becomes bfloat16; the linear layers' weights are rounded once only."""
+    """What is not quantized becomes bfloat16; the linear layers' weights are not, so they are rounded only once."""
     kept = {id(layer.weight) for layer in linear.values()}
     for parameter in loaded.parameters():
         if id(parameter) not in kept:
@@ -101,11 +101,11 @@ def _halve(loaded: Any, linear: dict[str, torch.nn.Linear]) -> None:
 
 
 def _set_scales(layer: Any) -> None:
-    """Scales by the smallest and the largest value of each output channel (compressed-tensors' own formula)."""
+    """Scales from the smallest and largest value of each output channel (compressed-tensors' own formula)."""
     weight = layer.weight.detach().float()
     scale, zero_point = calculate_qparams(
         weight.amin(dim=1, keepdim=True), weight.amax(dim=1, keepdim=True), layer.quantization_scheme.weights
     )
     layer.weight_scale.data = scale.to(torch.float32)
-    if hasattr(layer, "weight_zero_point"):  # symmetric: there is none to be kept
+    if hasattr(layer, "weight_zero_point"):  # absent for symmetric schemes
         layer.weight_zero_point.data = zero_point

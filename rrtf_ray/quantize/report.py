@@ -1,4 +1,4 @@
-"""What `rrtf quantize` has found: for a person as a table, for a program as plain values."""
+"""What `rrtf quantize` found: a table for a person, plain values for a program."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rrtf_ray.quantize.decode_speed import Speed
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """pass@1 of both on the same problems. difference: int8 less original, paired. same_text: problems whose first
-    response is the same, letter by letter."""
+    """pass@1 of both on the same problems. difference: int8 minus original, paired. same_text: problems whose first
+    responses are identical."""
 
     original: Estimate
     int8: Estimate
@@ -33,7 +33,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class QuantizeReport:
-    """original_bytes, int8_bytes: of the weights' files. pass_at_1: None where nobody asked for it."""
+    """original_bytes, int8_bytes: of the weight files. pass_at_1: None unless it was asked for."""
 
     output: str
     parameters: int
@@ -55,8 +55,8 @@ class QuantizeReport:
         say(f"{self.quantized_layers} layers with {share:.0%} of the {self.parameters / 1e6:.1f}M parameters are int8")
         if self.pass_at_1:
             same, problems = self.pass_at_1.same_text, self.pass_at_1.problems
-            say(f"the first response is the same text for {same} of {problems} problems")
-        say(f"written to {self.output}; serve it by `rrtf serve --model`, or bring it in by `rrtf rollout --model`")
+            say(f"the first response is identical for {same} of {problems} problems")
+        say(f"written to {self.output}; serve it with `rrtf serve --model`, or roll it out with `rrtf rollout --model`")
 
     def _table(self) -> Table:
         table = Table("", "original", "int8", "int8 / original", title="Before and after")
@@ -72,7 +72,7 @@ class QuantizeReport:
         if found := self.pass_at_1:
             table.add_row(
                 "pass@1",
-                f"{found.original.value:.1%}",  # their own intervals stand in the lines of the evaluations
+                f"{found.original.value:.1%}",  # the lines of the evaluations have their intervals
                 f"{found.int8.value:.1%}",
                 f"{found.difference.value:+.1%} [{found.difference.low:.1%}, {found.difference.high:.1%}]",
             )

@@ -1,4 +1,4 @@
-"""What `make demo` runs on when a user brings nothing: generated problems and a tiny student."""
+"""What `make demo` runs on without any data: generated problems and a tiny student."""
 
 from rrtf_ray.quickstart.problems import generate_problems
 from rrtf_ray.quickstart.student import make_student

@@ -1,8 +1,8 @@
 """Draw chains of operations and write each as a function: its docstring, its body, its wrong bodies.
 
-A composition is two or three steps, of which only the last may be a fold. The space of compositions is cut by
-a hash of the content into three shares (train, held out, and the student's pre-training corpus), so that no
-two of them can ever share a composition, whatever seeds and counts they are drawn with.
+A composition is two or three steps, of which only the last may be a fold. A hash of the content divides the space of
+compositions into three shares (train, held out, and the student's pre-training corpus), so no two of them can ever
+have a composition in common, whatever the seeds and counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Share(StrEnum):
     TRAIN = "train"
     """The problems that RRTF trains on."""
     HELD_OUT = "held_out"
-    """The problems that it is evaluated on."""
+    """The problems for evaluation."""
 
 
 _SHARE_OF_HASH = (Share.CORPUS,) * 5 + (Share.TRAIN,) * 3 + (Share.HELD_OUT,) * 2
@@ -36,7 +36,7 @@ _SHARE_OF_HASH = (Share.CORPUS,) * 5 + (Share.TRAIN,) * 3 + (Share.HELD_OUT,) * 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An operation with its constant (0 where it has none)."""
+    """An operation with its constant (0 if it has none)."""
 
     name: str
     constant: int = 0
@@ -46,14 +46,14 @@ class Step:
         return OPERATIONS[self.name]
 
     def fill(self, template: str) -> str:
-        """The phrase or code with the constant put in."""
+        """The phrase or code with the constant inserted."""
         k = self.constant
         return template.replace("{k}", str(k)).replace("{j}", str(k - 1)).replace("{l}", str(k + 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """Two or three steps, in order. Two compositions are the same content iff they are equal."""
+    """Two or three steps, in order. Two compositions have the same content iff they are equal."""
 
     steps: tuple[Step, ...]
 
@@ -76,7 +76,7 @@ class Composition:
 
     @property
     def function_name(self) -> str:
-        """Says nothing of the content, and is the same wherever the composition is drawn."""
+        """Reveals nothing of the content, and is the same wherever the composition is drawn."""
         return FUNCTION_NAMES[zlib.crc32(b"name:" + self.description.encode()) % len(FUNCTION_NAMES)]
 
     def expressions(self) -> list[str]:
@@ -100,7 +100,7 @@ class Composition:
         return "".join(f"{INDENT}{line}\n" for line in lines)
 
     def prompt(self, example: str = "") -> str:
-        """Signature and docstring, up to where the body starts; `example` is a `>>>` line and its value."""
+        """Signature and docstring, up to the body. example: a `>>>` line and its value."""
         signature = f"def {self.function_name}(numbers: list[int]) -> {self.returns}:\n"
         if not example:
             return f'{signature}{INDENT}"""{self.description}"""\n'
@@ -120,7 +120,7 @@ def _draw(rng: random.Random) -> Composition:
     num_list_steps = rng.choice((1, 2, 2))
     names = [rng.choice(_LIST_NAMES) for _ in range(num_list_steps)]
     names.append(rng.choice(_FOLD_NAMES) if rng.random() < 0.7 else rng.choice(_LIST_NAMES))
-    # The same operation twice in a row reads oddly and is mostly one operation with another constant.
+    # The same operation twice in a row reads oddly and mostly equals one operation with another constant.
     if any(a == b for a, b in pairwise(names)):
         return _draw(rng)
     return Composition(tuple(Step(name, rng.choice(OPERATIONS[name].constants or (0,))) for name in names))

@@ -1,12 +1,10 @@
 """The student's pre-training corpus: functions as people write them, mistakes included.
 
-Every operation has a rate at which its authors get it wrong. The seed decides which operations are mostly
-misread and which rarely are. That, and not the moment at which training stops, decides how often the student
-is right: it learns the operations at the corpus's odds, so that its samples hold right and wrong programs for
-one problem.
+Every operation has a rate at which its authors get it wrong. The seed decides which operations are mostly misread and
+which rarely are. That, and not the length of training, decides how often the student is right: it learns the
+operations at the corpus's odds, so its samples for one problem contain right and wrong programs.
 
-A part of the documents is in StarCoder's fill-in-the-middle form, so that the served model can complete
-inside a function.
+Some documents are in StarCoder's fill-in-the-middle form, so the served model can complete inside a function.
 """
 
 from __future__ import annotations
@@ -23,18 +21,18 @@ FIM_RATE = 0.15
 MISREAD_RATE = 0.66
 SLIP_RATE = 0.10
 MAIN_BUG_SHARE = 0.85
-"""Of an operation's mistakes, the share of its most common one; the rest is spread over the others."""
+"""Of an operation's mistakes, the share of the most common one; the others share the rest."""
 UNTOUCHED_SHARE = 0.36
-"""Share of the problems without a misread operation: what a perfect imitator solves greedily."""
+"""Share of problems without a misread operation: what a perfect imitator solves greedily."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """One training text.
 
-    given: what the student sees and does not learn to write (a prompt, or the two sides of a gap).
+    given: what the student sees and does not learn to write: a prompt, or the text before a gap.
     written: what it learns to write; an end-of-text token follows.
-    suffix: None for a plain document; else the text after the gap, `given` being the text before it.
+    suffix: the text after the gap, seen but not learned either; None for a plain document.
     """
 
     given: str
@@ -45,8 +43,8 @@ class Document:
 def bug_rates(seed: int) -> dict[str, float]:
     """The rate of mistakes of every operation.
 
-    Operations are declared misread in random order, for as long as `UNTOUCHED_SHARE` of the problems stay
-    free of them: the share of problems that the student solves then hardly depends on the seed.
+    Operations are declared misread in random order, each only if `UNTOUCHED_SHARE` of the problems stay free of misread
+    ones: the share of problems that the student solves then hardly depends on the seed.
     """
     problems = [{step.name for step in c.steps} for c, _ in draw_solvable(Share.TRAIN, 400, seed)]
     order = list(OPERATIONS)
@@ -60,7 +58,7 @@ def bug_rates(seed: int) -> dict[str, float]:
 
 
 def draw_documents(seed: int) -> Iterator[Document]:
-    """Endless documents, none of whose compositions is one of a problem."""
+    """Endless documents, none of whose compositions is in a problem."""
     rng = random.Random(f"corpus/{seed}")
     rates = bug_rates(seed)
     for composition in draw_compositions(Share.CORPUS, rng):

@@ -1,12 +1,10 @@
 """The steps that quickstart problems are composed of: a phrase, the code it means, and ways to get it wrong.
 
-Every step reads the variable `numbers`. A list step makes a new list of it; a fold ends the function with a
-value. In phrases and code, `{k}` is the step's constant, `{j}` is k - 1 and `{l}` is k + 1. The wrong
-versions are the ones that people and models write: an edge off by one, `>` for `>=`, the other direction, a
-missing `abs`.
+Every step reads the variable `numbers`. A list step makes a new list of it; a fold ends the function with a value. In
+phrases and code, `{k}` is the step's constant, `{j}` is k - 1 and `{l}` is k + 1. The wrong versions are those that
+people and models write: off by one, `>` for `>=`, the other direction, a missing `abs`.
 
-Limits: single-digit constants, so that to copy one is to copy one token; integers only, so that results are
-exact.
+Limits: single-digit constants, which are one token to copy; integers only, which keeps results exact.
 """
 
 from __future__ import annotations
@@ -25,8 +23,8 @@ class Operation:
     phrase: what the docstring says, starting with an imperative verb in lower case.
     code: the right expression over `numbers`.
     bugs: wrong expressions, the most common one first; at least one.
-    constants: the values that `{k}` takes; empty where the step has no constant.
-    returns: the annotation of the value; a list step returns `list[int]`.
+    constants: the values that `{k}` takes; empty if the step has no constant.
+    returns: the annotation of the value; `list[int]` for a list step.
     """
 
     phrase: str

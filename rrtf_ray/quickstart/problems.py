@@ -1,9 +1,9 @@
-"""Generate small Python problems in HumanEval's form, so that the demo needs no data and no network.
+"""Generate small Python problems in HumanEval's form: the demo needs no data and no network.
 
-Output: train and held-out problems with signature, docstring, reference and a `check(candidate)` of seven
-asserts whose values come from running the reference. A composition becomes a problem only if the asserts tell
-the right program from every program that has one of its steps wrong, or left out: a test that a usual mistake
-passes would teach the student that mistake.
+Output: train and held-out problems with signature, docstring, reference and a `check(candidate)` of seven asserts,
+whose values come from running the reference. A composition becomes a problem only if the asserts tell the right program
+from every program with one step wrong or left out: a test that a common mistake passes would teach the student that
+mistake.
 
 Limits: integer lists only, no imports, no loops; the default set is made in about a second.
 """
@@ -25,13 +25,13 @@ _MAX_DRAWS_PER_PROBLEM = 200
 
 Numbers = tuple[int, ...]
 _RAISED = object()
-"""Stands for the value of a program that raised."""
+"""The value of a program that raised."""
 
 
 def generate_problems(
     num_train: int = 1200, num_held_out: int = 300, seed: int = 0
 ) -> tuple[list[Problem], list[Problem]]:
-    """Train and held-out problems, the same for the same arguments, without a shared composition."""
+    """Train and held-out problems without a common composition; the same for the same arguments."""
     train = draw_solvable(Share.TRAIN, num_train, seed)
     held_out = draw_solvable(Share.HELD_OUT, num_held_out, seed)
     assert not {c for c, _ in train} & {c for c, _ in held_out}
@@ -61,7 +61,7 @@ def draw_solvable(share: Share, num: int, seed: int) -> list[tuple[Composition, 
 
 
 def example_of(composition: Composition, rng: random.Random) -> str:
-    """A `>>>` line on a short list and its value, or nothing for a part of the compositions."""
+    """A `>>>` line on a short list and its value; empty for some of the compositions."""
     if rng.random() >= EXAMPLE_RATE:
         return ""
     numbers = tuple(rng.randint(-5, 9) for _ in range(rng.randint(3, 5)))
@@ -87,7 +87,7 @@ def _problem(composition: Composition, inputs: Sequence[Numbers], split: Split, 
 
 
 def _telling_inputs(composition: Composition, rng: random.Random) -> list[Numbers] | None:
-    """Inputs on which every wrong version shows, or None if some version cannot be told apart."""
+    """Inputs that expose every wrong version, or None if some version cannot be exposed."""
     expressions = composition.expressions()
     pool = [(), *(_random_numbers(composition, rng) for _ in range(_NUM_INPUTS))]
     wanted = [_run(expressions, numbers) for numbers in pool]
@@ -124,7 +124,7 @@ def _wrong_versions(composition: Composition) -> list[list[str]]:
 
 
 def _random_numbers(composition: Composition, rng: random.Random) -> Numbers:
-    """1 to 8 numbers with the edges that mistakes show at: zero, duplicates, a step's own constant."""
+    """1 to 8 numbers with the edge cases that expose mistakes: zero, duplicates, a step's own constant."""
     numbers = [rng.randint(-12, 20) for _ in range(rng.choice((1, 2, 3, 4, 5, 6, 7, 8)))]
     edges = [0, rng.choice(numbers), -rng.choice(numbers)]
     for step in composition.steps:
@@ -136,7 +136,7 @@ def _random_numbers(composition: Composition, rng: random.Random) -> Numbers:
 
 
 def _run(expressions: Sequence[str], numbers: Numbers) -> object:
-    """The value of a chain of expressions; a mistake may raise, on an empty list for example."""
+    """The value of a chain of expressions; a wrong one may raise, on an empty list for example."""
     value: object = list(numbers)
     try:
         for expression in expressions:
@@ -148,5 +148,5 @@ def _run(expressions: Sequence[str], numbers: Numbers) -> object:
 
 @cache
 def _compiled(expression: str) -> Callable[[object], object]:
-    """The expressions are a few hundred, all from our own table, so it pays to compile each only once."""
+    """There are a few hundred expressions, all from our own table, so each is compiled only once."""
     return eval(f"lambda numbers: {expression}")

@@ -3,10 +3,10 @@
 Output: a Hugging Face directory (safetensors, tokenizer, generation config) that Transformers and vLLM load.
 The student writes valid Python and ends it, and is right on about a third of the problems (see `corpus`).
 
-Same seed, machine and versions: same weights. For that the number of steps is fixed, rather than the time,
-and so is the number of threads, because the order of floating-point sums depends on it.
+Same seed, machine and versions: same weights. For that the number of steps is fixed, not the time, and so is the number
+of threads, because the order of floating-point sums depends on it.
 
-Limits: it knows the generated problems only; positions beyond about 200 tokens are accepted, never trained.
+Limits: it knows the generated problems only; positions beyond about 200 tokens are accepted but never trained.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HIDDEN_SIZE = 128
 NUM_LAYERS = 4
 HEAD_SIZE = 32
 INIT_SCALE = 0.08
-"""Standard deviation of the first weights: about 1 / sqrt(HIDDEN_SIZE); the usual 0.02 is for wide models."""
+"""Standard deviation of the initial weights: about 1 / sqrt(HIDDEN_SIZE); the usual 0.02 is for wide models."""
 _TOKENIZER_DOCUMENTS = 2000
 _BATCHES_PER_SORT = 8
 _IGNORED = -100
@@ -56,7 +56,7 @@ def make_student(
     """Train a student and save it to `output_dir`.
 
     on_step: called after each step with its number (from 1), the number of steps, its loss (nats per token).
-    Returns the last loss, parameters, tokens trained on, and the seconds that it took (wall and CPU).
+    Returns the last loss, parameters, tokens trained on, and the seconds it took (wall and CPU).
     """
     import torch
 
@@ -71,8 +71,8 @@ def make_student(
         "loss": loss,
         "num_parameters": model.num_parameters(),
         "num_tokens": num_tokens,
-        "seconds": perf_counter() - started,
-        "cpu_seconds": process_time() - started_cpu,
+        "elapsed_s": perf_counter() - started,
+        "cpu_s": process_time() - started_cpu,
     }
 
 
@@ -120,10 +120,10 @@ def _new_model(tokenizer: PreTrainedTokenizerFast) -> GPTBigCodeForCausalLM:
 
 
 def _sinusoids_PD() -> torch.Tensor:
-    """Where the learned position table starts: (positions, hidden).
+    """The initial values of the learned position table: (positions, hidden).
 
-    With sinusoids, to look back by a distance is the same rotation at every position, so that the student
-    finds out sooner how to copy a constant from the docstring.
+    With sinusoids, looking back by a distance is the same rotation at every position, so the student learns sooner to
+    copy a constant from the docstring.
     """
     import torch
 
@@ -139,7 +139,7 @@ def _train(
     steps: int,
     on_step: Callable[[int, int, float], None] | None,
 ) -> tuple[float, int]:
-    """Train in place; the last loss and the number of tokens seen, padding left out."""
+    """Train in place; returns the last loss and the number of tokens seen, without padding."""
     import torch
 
     matrices = [p for p in model.parameters() if p.ndim >= 2]
@@ -175,7 +175,7 @@ def _train(
 
 
 def _batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[list[Example]]:
-    """Endless batches of documents of similar length, because padding costs as much as text."""
+    """Endless batches of documents of similar length, as padding costs as much as text."""
     documents = draw_documents(seed)
     rng = random.Random(f"batches/{seed}")
     while True:
@@ -187,7 +187,7 @@ def _batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[list[Exa
 
 
 def _encode(document: Document, tokenizer: PreTrainedTokenizerFast) -> Example:
-    """Ids and labels; only what is written, and its end, is trained on, as the rest is what users give."""
+    """Ids and labels; only what is written, and its end, is trained on, as users give the rest."""
     given = tokenizer.encode(document.given, add_special_tokens=False)
     if document.suffix is not None:
         suffix = tokenizer.encode(document.suffix, add_special_tokens=False)
@@ -213,7 +213,7 @@ def _save(model: GPTBigCodeForCausalLM, tokenizer: PreTrainedTokenizerFast, outp
 
     output_dir.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(output_dir)
-    # Transformers draws a bar even for one small file, in the middle of the caller's own.
+    # Transformers shows a bar even for one small file, in the middle of the caller's own.
     shows_bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -225,7 +225,7 @@ def _save(model: GPTBigCodeForCausalLM, tokenizer: PreTrainedTokenizerFast, outp
 
 @contextmanager
 def _fixed_threads(num_threads: int) -> Iterator[None]:
-    """Run with this many torch threads, and put the caller's setting back."""
+    """Run with this many torch threads, then restore the caller's setting."""
     import torch
 
     before = torch.get_num_threads()

@@ -1,9 +1,9 @@
 """Train the student's tokenizer: byte-level BPE with StarCoder's special tokens.
 
-Input: texts. Output: a `PreTrainedTokenizerFast` that encodes any Unicode text and gets it back.
+Input: texts. Output: a `PreTrainedTokenizerFast` that encodes any Unicode text and decodes it back.
 
-Line ends are tokens of their own. A prompt ends in one, so that a prompt and its completion give the same
-tokens whether they are encoded together (training on whole texts) or apart (sampling and training on pairs).
+Line ends are tokens of their own. A prompt ends in one, so a prompt and its completion give the same tokens whether
+they are encoded together (training on whole texts) or separately (sampling and training on pairs).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int, max_length: int) -
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    # The end of text must be learned, so it cannot also be the padding that every loss leaves out.
+    # The end of text must be learned, so it cannot also be the padding that losses ignore.
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=END_OF_TEXT,

@@ -1,7 +1,7 @@
-"""What comes back: an engine's stream of events, turned into the form that the client speaks.
+"""Answers: an engine's stream of events in the client's format.
 
-Input: server-sent events of vLLM's completions. Output: text of a middle in OpenAI's, Mistral's or llama.cpp's words.
-Answers to plain completions and chat pass through as the engine writes them.
+Input: server-sent events of vLLM's completions. Output: a middle in OpenAI's, Mistral's or llama.cpp's format.
+Answers to plain completions and chat pass through unchanged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DONE = "data: [DONE]\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """More text of one choice. finish_reason: why it ended, on its last delta."""
+    """More text of one choice. finish_reason: why the choice ended, in its last delta."""
 
     index: int
     text: str
@@ -30,7 +30,7 @@ class Delta:
 
 @dataclass(slots=True)
 class Usage:
-    """Tokens of a request, as far as it has come."""
+    """Tokens of a request so far."""
 
     prompt_tokens: int = 0
     by_choice: dict[int, int] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Usage:
 
 
 def events(lines: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The JSON objects of some server-sent events. Raises Refusal where one of them is an error."""
+    """The JSON objects of some server-sent events. Raises Refusal if one of them is an error."""
     for line in lines:
         data = line.removeprefix("data:").strip()
         if data and data != "[DONE]":
@@ -60,20 +60,20 @@ def events(lines: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def engine_error(answer: dict[str, Any]) -> Refusal:
-    """An error that the engine answered with. What it blames the request for stays so; anything else is 503."""
-    told = answer["error"] if isinstance(answer.get("error"), dict) else answer
-    status = told.get("code")
+    """An error that the engine answered with. A 4xx keeps its status and message; anything else becomes 503."""
+    error = answer["error"] if isinstance(answer.get("error"), dict) else answer
+    status = error.get("code")
     if isinstance(status, int) and 400 <= status < 500:
-        return Refusal(status, str(told.get("message")), param=told.get("param"))
+        return Refusal(status, str(error.get("message")), param=error.get("param"))
     return Refusal(503, "the engine failed to answer; try again", retry_after_s=1)
 
 
 async def middles(
     stream: AsyncGenerator[list[str], None], suffix: str, choices: int, usage: Usage
 ) -> AsyncGenerator[Delta, None]:
-    """The deltas of `choices` middles before `suffix`; ends, and ends the engine's request, with the last of them.
+    """The deltas of `choices` middles before `suffix`. Ends, and ends the engine's request, with the last middle.
 
-    stream: events of a completion that was asked for continuous usage statistics; `usage` is kept up to date.
+    stream: events of a completion with continuous usage statistics; `usage` is kept up to date.
     """
     open_middles = {index: Middle(suffix) for index in range(choices)}
     async with aclosing(stream):
@@ -101,7 +101,7 @@ async def middles(
 
 
 class Form(Protocol):
-    """How a middle is written for one kind of client. cut: whether the context was too short for all of the code."""
+    """The format of a middle for one kind of client. cut: whether the context was too short for all of the code."""
 
     cut: bool
 
@@ -109,7 +109,7 @@ class Form(Protocol):
         """One event of a stream."""
 
     def last(self, usage: Usage) -> str:
-        """What ends a stream."""
+        """The end of a stream."""
 
     def whole(self, texts: Sequence[str], reasons: Sequence[str], usage: Usage) -> dict[str, Any]:
         """An answer in one piece."""
@@ -120,7 +120,7 @@ def _event(body: dict[str, Any]) -> str:
 
 
 class OpenAIForm:
-    """`text_completion`, as /v1/completions answers."""
+    """`text_completion`, the answer of /v1/completions."""
 
     object = chunk_object = "text_completion"
     cut = False
@@ -152,7 +152,7 @@ class OpenAIForm:
 
 
 class MistralForm(OpenAIForm):
-    """Chat-like, as Mistral's /v1/fim/completions answers."""
+    """Chat-like, the answer of Mistral's /v1/fim/completions."""
 
     object, chunk_object = "chat.completion", "chat.completion.chunk"
 
@@ -164,7 +164,7 @@ class MistralForm(OpenAIForm):
 
 
 class LlamaForm:
-    """As llama.cpp's /infill answers. warm_up: nobody wants the text, only its prompt in the prefix cache."""
+    """The answer of llama.cpp's /infill. warm_up: only the prompt in the prefix cache is wanted, no text."""
 
     cut = False
 

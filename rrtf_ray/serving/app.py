@@ -1,7 +1,7 @@
-"""The routes of the gateway and their description; nothing else is reachable.
+"""The gateway's routes and their OpenAPI description; nothing else is reachable.
 
-Input: a Gateway. Output: an ASGI application. Keys are checked by each route; `/` (the page) and `/health` need none.
-There is no CORS: a page of another origin cannot use the endpoint.
+Input: a Gateway. Output: an ASGI application. Each route checks the key; `/` (the page) and `/health` need none.
+There is no CORS: a page from another origin cannot use the endpoint.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ _ERROR = {
     },
 }
 _REFUSALS = {
-    "400": "the request is wrong",
-    "401": "no valid key",
+    "400": "the request is invalid",
+    "401": "the key is missing or invalid",
     "404": "no such model",
     "408": "the body did not arrive in time",
     "413": "the body is too large",
@@ -57,7 +57,7 @@ _REFUSALS = {
 
 
 def make_app(gateway: Gateway, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
-    """The ASGI application; `app.openapi()` describes it, but no route does. lifespan: what runs beside it."""
+    """The ASGI application. `app.openapi()` describes it, but no route serves that. lifespan: FastAPI's."""
     page = files("rrtf_ray.serving").joinpath("page.html").read_text(encoding="utf-8")
     app = FastAPI(
         title="rrtf_ray", version=__version__, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None
@@ -104,7 +104,7 @@ def make_app(gateway: Gateway, lifespan: Lifespan[FastAPI] | None = None) -> Fas
 
     @app.exception_handler(Exception)
     async def on_fault(_: Request, error: Exception) -> Response:
-        return refused(Refusal(500, f"a fault of this service: {type(error).__name__}; its log tells more"))
+        return refused(Refusal(500, f"a fault of this service: {type(error).__name__}; see its log"))
 
     app.add_middleware(_Measured, metrics=gateway.metrics)
     return app
@@ -119,7 +119,7 @@ def _only_request(answer: Callable[[Request], Awaitable[Response]]) -> Callable[
 
 
 def _described(kind: type[Body] | None) -> dict[str, Any]:
-    """What OpenAPI says of a route that needs a key, and of its body if it has one."""
+    """OpenAPI's description of a route that needs a key, and of its body if it has one."""
     said: dict[str, Any] = {
         "security": [{"bearer": []}],
         "responses": {
@@ -148,7 +148,7 @@ def _inlined(kind: type[Body]) -> dict[str, Any]:
 
 
 class _Measured:
-    """Counts requests by route and status, and how long they take until their last byte."""
+    """Counts requests by route and status, and times them to their last byte."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
@@ -157,7 +157,7 @@ class _Measured:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.monotonic(), 499  # a client that went before there was an answer
+        began, status = time.monotonic(), 499  # a client that left before it had an answer
 
         async def sent(message: Message) -> None:
             nonlocal status

@@ -1,7 +1,7 @@
 """The bodies that clients send: OpenAI's completions and chat, Mistral's FIM, llama.cpp's infill.
 
-Input: the bytes of a body. Output: a checked, frozen request. Bounds stand here, so that nothing out of range reaches
-an engine; what a client adds beyond these fields is ignored, as OpenAI does.
+Input: the bytes of a body. Output: a checked, frozen request. Bounds that need neither engine nor settings are here;
+`calls` checks the others. Fields that are not listed are ignored.
 
 Limits: no tools, no structured output, no log-probabilities of a middle.
 """
@@ -36,7 +36,7 @@ class StreamOptions(Body):
 
 
 class Sampling(Body):
-    """What every form of request says about sampling, in OpenAI's and vLLM's words; null is the engine's default."""
+    """The sampling fields of every form of request, by OpenAI's and vLLM's names; null is the engine's default."""
 
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
@@ -120,7 +120,7 @@ class ExtraFile(Body):
 
 
 class InfillBody(Sampling):
-    """POST /infill (llama.cpp's form). `n_predict: 0` only warms the prefix cache; -1 is as many as allowed."""
+    """POST /infill (llama.cpp's form). `n_predict: 0` only warms the prefix cache; -1 is the default."""
 
     model: str | None = Field(None, max_length=256)
     input_prefix: str
@@ -147,8 +147,8 @@ _OTHER_KIND = ("string_type", "tuple_type", "int_type")
 
 
 def _explain(error: ValidationError) -> Refusal:
-    """The first faulty parameter. Of a union's faults one about a value tells more than one about its type, and one
-    that is deeper inside more than another."""
+    """The first faulty parameter. Of a union's faults one about a value says more than one about its type, and a
+    deeper one more than a shallower one."""
     found = error.errors(include_url=False, include_context=False)
     if found[0]["type"] == "json_invalid":
         return invalid(None, f"the body is not JSON: {found[0]['msg'].removeprefix('Invalid JSON: ')}")
@@ -156,11 +156,11 @@ def _explain(error: ValidationError) -> Refusal:
     if first is None:
         return invalid(None, "the body must be a JSON object")
     faults = [e for e in found if e["loc"][0] == first]
-    told = max(faults, key=lambda e: (e["type"] not in _OTHER_KIND, len(e["loc"])))
-    # A union adds the name of each of its members to the place; a client knows only keys and numbers.
-    inside = "".join(f"[{part}]" for part in told["loc"][1:] if isinstance(part, int))
-    value = "" if told["type"] == "missing" else f" (got {_short(told['input'])})"
-    return invalid(str(first), f"{first}{inside}: {told['msg'][0].lower()}{told['msg'][1:]}{value}")
+    shown = max(faults, key=lambda e: (e["type"] not in _OTHER_KIND, len(e["loc"])))
+    # A union adds its members' names to the place; a client knows only keys and indices.
+    inside = "".join(f"[{part}]" for part in shown["loc"][1:] if isinstance(part, int))
+    value = "" if shown["type"] == "missing" else f" (got {_short(shown['input'])})"
+    return invalid(str(first), f"{first}{inside}: {shown['msg'][0].lower()}{shown['msg'][1:]}{value}")
 
 
 def _short(value: Any) -> str:

@@ -1,7 +1,7 @@
-"""From a client's request to what an engine is asked: plain completions, chat, and middles.
+"""From a client's request to the engine's: plain completions, chat, and middles.
 
-Input: a checked body and the engine. Output: a request in vLLM's words. Raises Refusal (400) for what the model or
-this service cannot do; bounds that need no engine are checked in `bodies`.
+Input: a checked body and the engine. Output: a request in vLLM's format. Raises Refusal (400) for what the model or
+this service cannot do; `bodies` checks the bounds that need neither.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rrtf_ray.serving.refusals import invalid
 from rrtf_ray.serving.templated import parse_templated
 
 DEFAULT_MAX_TOKENS = 16
-"""OpenAI's, for completions that ask for no number."""
+"""OpenAI's default for completions."""
 DEFAULT_MIDDLE_TOKENS = 128
 
 
@@ -30,7 +30,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class MiddleWanted:
-    """Code around a cursor, whichever client's form it came in."""
+    """The code around a cursor, whatever form the client used."""
 
     prefix: str
     suffix: str
@@ -41,18 +41,18 @@ class MiddleWanted:
 
 @dataclass(frozen=True, slots=True)
 class MiddleCall:
-    """What the engine is asked for a middle. cut: whether code was left out because the context is too short."""
+    """The engine's request for a middle. cut: whether code was left out because the context is too short."""
 
     body: dict[str, Any]
     cut: bool
 
 
 def plain(body: CompletionBody, name: str, engine: Engine, bounds: Bounds) -> dict[str, Any]:
-    """A completion without a suffix, as the engine itself takes it."""
+    """A completion without a suffix, as the engine takes it."""
     prompts = _tokens(body, engine)
     choices = (body.n or 1) * prompts
     if choices > bounds.max_choices:
-        raise invalid("n", f"n: {prompts} prompts x n={body.n or 1} are more than {bounds.max_choices} completions")
+        raise invalid("n", f"n: {prompts} prompts x n={body.n or 1} is more than {bounds.max_choices} completions")
     if body.best_of is not None and body.best_of != (body.n or 1):
         raise invalid("best_of", f"best_of={body.best_of} is not supported; leave it out or set it to n")
     asked = {
@@ -68,7 +68,7 @@ def plain(body: CompletionBody, name: str, engine: Engine, bounds: Bounds) -> di
 
 
 def chat(body: ChatBody, name: str, engine: Engine, bounds: Bounds) -> dict[str, Any]:
-    """A chat, for models with a template."""
+    """A chat, for models with a chat template."""
     if not engine.chat:
         raise invalid("messages", f"the model {name!r} has no chat template; use /v1/completions")
     if body.tools or body.functions:
@@ -93,7 +93,7 @@ def chat(body: ChatBody, name: str, engine: Engine, bounds: Bounds) -> dict[str,
 
 
 def wanted(body: CompletionBody, bounds: Bounds) -> MiddleWanted | None:
-    """The middle that a completion asks for, by `suffix` or by another family's markers; None for plain prompts."""
+    """The middle that a completion asks for, by `suffix` or by a family's markers; None for plain prompts."""
     if not isinstance(body.prompt, str):
         if body.suffix:
             raise invalid("suffix", "suffix needs a prompt that is one text")
@@ -123,7 +123,7 @@ def wanted_by_fim(body: FimBody, bounds: Bounds) -> MiddleWanted:
 
 
 def wanted_by_infill(body: InfillBody, bounds: Bounds) -> MiddleWanted:
-    """llama.cpp's form: other files come before the prefix, so that they are the first to be cut."""
+    """llama.cpp's form. Other files go before the prefix, so they are the first to be cut."""
     extra = "".join(f"{file.filename}\n{file.text}\n" for file in body.input_extra or ())
     asked = None if body.n_predict in (None, -1) else max(1, body.n_predict or 0)
     limit = _capped("n_predict", asked, min(DEFAULT_MIDDLE_TOKENS, bounds.max_tokens), bounds)
@@ -132,7 +132,7 @@ def wanted_by_infill(body: InfillBody, bounds: Bounds) -> MiddleWanted:
 
 
 def middle(wanted: MiddleWanted, name: str, engine: Engine) -> MiddleCall:
-    """The engine's request for a middle, always streamed, so that one that repeats the suffix can be ended early."""
+    """The engine's request for a middle; always streamed, to end one that repeats the suffix early."""
     asked = wanted.sampling | {
         "model": name,
         "n": wanted.n,
@@ -143,8 +143,8 @@ def middle(wanted: MiddleWanted, name: str, engine: Engine) -> MiddleCall:
         if wanted.suffix:
             raise invalid(
                 "suffix",
-                f"the model {name!r} has no fill-in-the-middle markers in its tokenizer, so that it cannot take a "
-                "suffix; leave it out",
+                f"the model {name!r} has no fill-in-the-middle markers in its tokenizer and cannot take a suffix; "
+                "leave it out",
             )
         return MiddleCall(asked | {"prompt": wanted.prefix, "max_tokens": wanted.max_tokens}, cut=False)
     try:
@@ -179,18 +179,18 @@ def _tokens(body: CompletionBody, engine: Engine) -> int:
     for tokens in lists:
         worst = max(tokens)
         if worst >= engine.vocab_size:
-            raise invalid("prompt", f"prompt: token id {worst} is not below the vocabulary's {engine.vocab_size}")
+            raise invalid("prompt", f"prompt: token id {worst} is not below the vocabulary size of {engine.vocab_size}")
     return 1 if isinstance(prompt[0], int) else len(prompt)
 
 
 def _capped(field: str, asked: int | None, default: int, bounds: Bounds) -> int:
     if asked is not None and asked > bounds.max_tokens:
-        raise invalid(field, f"{field}={asked} is more than the {bounds.max_tokens} tokens that this service gives")
+        raise invalid(field, f"{field}={asked} is more than this service's limit of {bounds.max_tokens} tokens")
     return min(default, bounds.max_tokens) if asked is None else asked
 
 
 def _common(body: Sampling) -> dict[str, Any]:
-    """Sampling, stop strings and streaming, which all forms share."""
+    """Sampling and stop strings, which all forms share."""
     asked = body.sampling()
     stop = getattr(body, "stop", None)
     if stop:

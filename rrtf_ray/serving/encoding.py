@@ -1,5 +1,5 @@
-"""Text to tokens, in which every marker is plain text: what a client sends is text, and a marker's name in it becomes
-the characters of that name, never the marker."""
+"""Text to tokens. What a client sends is text: a marker's name in it becomes the characters of that name, never the
+marker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _APART = "☺"
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A text and its tokens, with the characters that each stands for."""
+    """A text and its tokens, with the characters that each covers."""
 
     text: str
     ids: list[int]
@@ -26,9 +26,9 @@ class Encoded:
 
 
 def encode_text(tokenizer: Tokenizer, text: str) -> list[int]:
-    """Tokens of a text in which every marker is plain text. No token that begins a text is added.
+    """Tokens of a text in which every marker is plain text; no beginning-of-text token is added.
 
-    Kept out: tokens flagged special, and added tokens of any family's markers and ends, or of the form `<|...|>`,
+    Excluded are tokens flagged special, and added tokens that are a family's marker or end or of the form `<|...|>`,
     whatever their flags (Qwen's and DeepSeek's markers are not flagged). Other added tokens, such as Gemma's `<table>`
     and the runs of blanks of GPT-NeoX, are text.
     """
@@ -44,11 +44,11 @@ def control_ids(tokenizer: Tokenizer) -> frozenset[int]:
 
 
 def encode(tokenizer: Tokenizer, text: str, control: frozenset[int], joined: bool) -> Encoded:
-    """Tokens without `control`. joined: this goes on where other text ends, so that no space is put before it.
+    """Tokens without `control`. joined: the text continues another one, so no space is put before it.
 
-    `Tokenizer.encode_special_tokens` keeps out only what is flagged special, and it changes the tokenizer for all who
-    use it. Instead the text is parted inside each control token that was found, and the parts are encoded by
-    themselves, until none is left.
+    `Tokenizer.encode_special_tokens` excludes only what is flagged special, and changes the tokenizer for everyone.
+    Instead the text is split inside each control token that was found, and the parts are encoded separately, until
+    none is left.
     """
     found = _encode_once(tokenizer, text, joined)
     if control.isdisjoint(found.ids):
@@ -58,9 +58,9 @@ def encode(tokenizer: Tokenizer, text: str, control: frozenset[int], joined: boo
         if id_ not in control:
             continue
         if end - start < 2:
-            gone.add(at)  # nothing to part, such as the unknown token for one character: it is left out
+            gone.add(at)  # nothing to split, such as the unknown token for one character: it is left out
         else:
-            # Behind a marker's first character; one with blanks around it and a run of unknown characters are halved.
+            # After a marker's first character; one with blanks around it and a run of unknown characters are halved.
             is_marker = text[start:end] == tokenizer.id_to_token(id_)
             borders.append(start + 1 if is_marker else (start + end) // 2)
     if len(borders) == 1:
@@ -78,11 +78,11 @@ def encode(tokenizer: Tokenizer, text: str, control: frozenset[int], joined: boo
 def _encode_once(tokenizer: Tokenizer, text: str, joined: bool) -> Encoded:
     if not text:
         return Encoded(text, [], [])
-    if tokenizer.truncation or tokenizer.padding:  # what some library left in the file; both would spoil a prompt
+    if tokenizer.truncation or tokenizer.padding:  # left in the file by some library; both would spoil a prompt
         tokenizer.no_truncation()
         tokenizer.no_padding()
     if joined and _puts_space_before(tokenizer):
-        # As Meta's and Mistral's own code does: behind a character whose tokens are then dropped.
+        # As Meta's and Mistral's own code does: after a character whose tokens are then dropped.
         encoding = tokenizer.encode(_APART + text, add_special_tokens=False)
         first = next((at for at, (start, _) in enumerate(encoding.offsets) if start >= 1), len(encoding.ids))
         if all(end <= 1 for _, end in encoding.offsets[:first]):

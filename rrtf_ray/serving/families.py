@@ -1,7 +1,7 @@
-"""Families of models that fill in the middle: their markers, and which family a tokenizer belongs to.
+"""Families of models that fill in the middle: their markers, and the family that a tokenizer belongs to.
 
-Limits: a tokenizer with StarCoder's markers is taken for StarCoder's order (Mellum has the same markers and wants the
-suffix first).
+Limit: StarCoder's markers are taken to mean StarCoder's order (Mellum has the same markers and wants the suffix
+first).
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from tokenizers import Tokenizer
 
 
 class Order(StrEnum):
-    """How the pieces of a prompt follow each other."""
+    """The order of a prompt's pieces."""
 
     PREFIX_FIRST = "prefix first"
     """Prefix marker, prefix, suffix marker, suffix, middle marker."""
 
     SUFFIX_FIRST = "suffix first"
-    """Suffix marker, suffix, prefix marker, prefix, and the middle marker where the family closes with it."""
+    """Suffix marker, suffix, prefix marker, prefix, and the middle marker if the family closes with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """Models with the same markers, as texts.
 
-    closes: whether a prompt ends in the middle marker. spaced: CodeLlama's, whose tokens begin with `▁` and whose texts
-    have spaces that are not code: `<PRE> prefix <SUF>suffix <MID>`.
+    closes: whether a prompt ends in the middle marker. spaced: CodeLlama's kind, whose tokens begin with `▁` and whose
+    template has spaces that are not code: `<PRE> prefix <SUF>suffix <MID>`.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Family:
     spaced: bool = False
 
     def token(self, marker: str) -> str:
-        """The marker as it stands in the vocabulary."""
+        """The marker as the vocabulary has it."""
         return f"▁{marker}" if self.spaced else marker
 
 
@@ -71,14 +71,14 @@ ENDS = (
     *("<file_sep>", "<|file_sep|>", "<|file_separator|>", "<repo_name>", "<|repo_name|>", "<reponame>", "<filename>"),
     *("<gh_stars>", "<issue_start>", "<jupyter_start>", "<commit_before>"),
 )
-"""Tokens that end a middle in some family, beside its markers."""
+"""Tokens besides the markers that end a middle in some family."""
 
 
 @dataclass(frozen=True, slots=True)
 class Markers:
-    """A model's own markers as token ids. middle: None where the family does not close a prompt with one.
+    """A model's own markers as token ids. middle: None if the family does not close a prompt with one.
 
-    stop_ids: tokens that end a middle: the markers, end of text and what separates files.
+    stop_ids: tokens that end a middle: the markers, end of text and file separators.
     """
 
     family: str

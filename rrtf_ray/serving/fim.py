@@ -1,9 +1,9 @@
-"""Fill-in-the-middle: from the code around a cursor to the tokens that a model was trained to fill in.
+"""Fill-in-the-middle: from the code around a cursor to the prompt that a model was trained to complete.
 
-Input: prefix and suffix. Output: token ids in the order and with the markers of the family that serves, cut around the
-cursor to fit the context.
+Input: prefix and suffix. Output: token ids in the order and with the markers of the model's family, cut to what is
+nearest to the cursor to fit the context.
 
-Limit: a cursor inside a word is a border of tokens as anywhere else.
+Limit: the cursor always separates tokens, inside a word too.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from rrtf_ray.serving.families import Markers, Order
 
 LEAST_CODE = 16
 LEAST_MIDDLE = 16
-"""Tokens of code and of a middle that every context must have room for."""
+"""Tokens of code, and of a middle, that every context must have room for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """A prompt that fits the context together with `max_tokens`.
 
-    dropped_prefix_tokens, dropped_suffix_tokens: how much of the code was cut away, 0 for none; an estimate where the
-    text was so long that its far end was never tokenized.
+    dropped_prefix_tokens, dropped_suffix_tokens: how much of the code was cut; an estimate if the text was so long
+    that its far end was never tokenized.
     """
 
     prompt_ids: list[int]
@@ -47,12 +47,12 @@ def fill_in_the_middle(
 ) -> Fitted:
     """The prompt for the code between `prefix` and `suffix`, in the order of the model's family.
 
-    context: tokens of the prompt and the middle together. Code that leaves less than `max_tokens` is cut, far from the
-    cursor first: three quarters of the room are the prefix's, and what one side does not need is the other's. The code
-    never loses more than half of the context to a large `max_tokens`; the middle gets what is left, at most
-    `max_tokens`. Tokenizing costs time in proportion to the context, not to the file.
+    context: tokens of the prompt and the middle together. Code that leaves less than `max_tokens` is cut, farthest from
+    the cursor first: the prefix gets three quarters of the room, and either side gets what the other does not need.
+    A large `max_tokens` takes at most half of the context from the code; the middle gets what is left, at most
+    `max_tokens`. Tokenizing takes time in proportion to the context, not to the file.
 
-    Raises InputError where the context has no room for `LEAST_CODE` and `LEAST_MIDDLE` tokens.
+    Raises InputError if the context has no room for `LEAST_CODE` and `LEAST_MIDDLE` tokens.
     """
     if max_tokens < 1:
         raise InputError(f"max_tokens={max_tokens}: a middle has at least 1 token")
@@ -66,7 +66,7 @@ def fill_in_the_middle(
     control = control_ids(tokenizer)
     before = _nearest(tokenizer, prefix, room, control, is_prefix=True)
     after = _nearest(tokenizer, suffix, room, control, is_prefix=False)
-    # A side that fits is never cut: its limit is then at least its length.
+    # A side that fits is never cut: its limit is at least its length.
     prefix_limit = max(room - room // 4, room - len(after.ids))
     kept_before = _cut(tokenizer, before, prefix_limit, control, is_prefix=True)
     kept_after = _cut(tokenizer, after, room - len(kept_before.ids), control, is_prefix=False)
@@ -88,8 +88,8 @@ def fill_in_the_middle(
 def _nearest(tokenizer: Tokenizer, text: str, limit: int, control: frozenset[int], *, is_prefix: bool) -> Encoded:
     """The end of a prefix or the beginning of a suffix: all of it, or more than `limit` tokens.
 
-    Code has some 3 to 4 characters a token. A text with more (long runs of blanks) is taken in twice the length until
-    there are enough, at most until it holds `limit` of the vocabulary's longest token.
+    Code has about 3 to 4 characters per token. For a text with more (long runs of blanks) the length is doubled until
+    there are enough tokens.
     """
     size = 4 * limit
     while True:
@@ -103,12 +103,11 @@ def _nearest(tokenizer: Tokenizer, text: str, limit: int, control: frozenset[int
 def _cut(tokenizer: Tokenizer, code: Encoded, limit: int, control: frozenset[int], *, is_prefix: bool) -> Encoded:
     """At most `limit` tokens of whole characters: a prefix loses its beginning, a suffix its end.
 
-    What is kept is encoded anew, as if the file were no longer, so that it can come out longer than expected and is
-    then cut again.
+    The rest is encoded anew, as if the file had no more; if that gives more tokens than expected, it is cut again.
     """
     while len(code.ids) > limit:
         over, text = len(code.ids) - limit, code.text
-        # Behind or before the tokens that go; several tokens of one character go together.
+        # After or before the dropped tokens; several tokens of one character are dropped together.
         if is_prefix:
             begin = max(1, *(end for _, end in code.offsets[:over]))
             text = text[_line_start(text, begin) :]

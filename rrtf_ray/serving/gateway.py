@@ -1,7 +1,7 @@
-"""The door in front of all engines: keys, limits, waiting, streaming, and what happens when a client goes away.
+"""The door in front of all engines: keys, limits, waiting, streaming, and clients that disconnect.
 
-Input: requests as Starlette gives them. Output: responses. Engines are asked through `Models`; who fills those
-(Ray Serve, or a script in tests) is not known here.
+Input: Starlette's requests. Output: responses. Engines are asked through `Models`, whoever fills them (Ray Serve, or a
+script in tests).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ ROUTES = (
     "/infill",
 )
 FRESH_S = 5.0
-"""An answer so recent shows that the model is well."""
+"""A model that answered this recently is healthy."""
 
 
 class Gateway:
@@ -74,7 +74,7 @@ class Gateway:
         self.settings = settings
         self.keys = keys
         self.models = Models(
-            # Open as far as its engines are known to run.
+            # Resized as engines are found.
             lambda: Admission(0, settings.max_queued, settings.queue_timeout_s)
         )
         self.metrics = Metrics(
@@ -88,7 +88,7 @@ class Gateway:
         self._probes: dict[str, asyncio.Task[bool]] = {}
 
     def authenticate(self, request: Request) -> Key | None:
-        """The key of a request, None where the endpoint is open. Raises Refusal: 401."""
+        """The key of a request, None if the endpoint is open. Raises Refusal: 401."""
         if self.keys.open:
             return None
         key = self.keys.find(request.headers.get("authorization"), request.headers.get("x-api-key"))
@@ -106,6 +106,7 @@ class Gateway:
             return await self._middle(model, name, key, middle_wanted, form, bool(body.stream))
         return await self._passed_on(
             model,
+            name,
             key,
             "completions",
             lambda engine: plain(body, name, engine, self.bounds),
@@ -119,6 +120,7 @@ class Gateway:
         options = body.stream_options
         return await self._passed_on(
             model,
+            name,
             key,
             "chat",
             lambda engine: chat(body, name, engine, self.bounds),
@@ -158,7 +160,7 @@ class Gateway:
         return json_response({"object": "list", "data": cards})
 
     async def health(self) -> Response:
-        """200 only where every model has answered a moment ago, or answers now."""
+        """200 only if every model answered a moment ago, or answers now."""
         well = {model.name: await self._well(model) for model in self.models}
         fine = bool(well) and all(well.values())
         status = {name: "ok" if ok else "does not answer" for name, ok in well.items()}
@@ -169,7 +171,7 @@ class Gateway:
             return False
         if time.monotonic() - model.answered_at < FRESH_S:
             return True
-        # Many who ask at once share one probe.
+        # Simultaneous checks share one probe.
         probe = self._probes.get(model.name)
         if probe is None or probe.done():
             probe = self._probes[model.name] = asyncio.create_task(self._probe(model, model.engine))
@@ -186,7 +188,7 @@ class Gateway:
         return False
 
     async def _open(self, request: Request, kind: type[AnyBody]) -> tuple[AnyBody, Key | None]:
-        """Key, rate and body of a request, checked in this order."""
+        """The body and the key of a request: key, rate and body are checked in this order."""
         key = self.authenticate(request)
         self._take_rate(key)
         return parse(kind, await self._read(request)), key
@@ -204,7 +206,7 @@ class Gateway:
         limit = self._rates.setdefault(name, RateLimit(rate))
         if wait_s := limit.take(time.monotonic()):
             self.metrics.rejected(Reason.RATE)
-            raise Refusal(429, f"more than {rate:g} requests a minute; wait {wait_s:.1f} s", retry_after_s=wait_s)
+            raise Refusal(429, f"more than {rate:g} requests per minute; wait {wait_s:.1f} s", retry_after_s=wait_s)
 
     async def _read(self, request: Request) -> bytes:
         limit = self.settings.max_body_bytes
@@ -223,13 +225,13 @@ class Gateway:
         except TimeoutError:
             raise Refusal(408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
         except ClientDisconnect:
-            raise Refusal(408, "the client went away") from None
+            raise Refusal(408, "the client disconnected") from None
         return b"".join(parts)
 
     async def _middle(
         self, model: Model, name: str, key: Key | None, asked: MiddleWanted, form: Form, stream: bool
     ) -> Response:
-        """Fill-in-the-middle in the words of `form`."""
+        """Fill-in-the-middle in the format of `form`."""
 
         async def pieces(engine: Engine) -> AsyncGenerator[str, None]:
             call = middle(asked, name, engine)
@@ -247,18 +249,19 @@ class Gateway:
             finally:
                 self.metrics.tokens(name, prompt=usage.prompt_tokens, generated=usage.completion_tokens)
 
-        return await self._respond(model, key, pieces, stream)
+        return await self._respond(model, name, key, pieces, stream)
 
     async def _passed_on(
         self,
         model: Model,
+        name: str,
         key: Key | None,
         call: str,
         build: Callable[[Engine], dict[str, Any]],
         stream: bool,
         include_usage: bool,
     ) -> Response:
-        """What the engine writes goes to the client as it is."""
+        """The engine's answer goes to the client unchanged."""
 
         async def pieces(engine: Engine) -> AsyncGenerator[str, None]:
             body = build(engine) | {"stream": stream}
@@ -267,18 +270,17 @@ class Gateway:
             async with aclosing(self._asked(model, engine, call, body)) as answers:
                 async for answer in answers:
                     if isinstance(answer, str):
-                        self._count(body["model"], json.loads(answer).get("usage"))
+                        self._count(name, json.loads(answer).get("usage"))
                         yield answer
                         return
-                    shown = [line for line in answer if not self._is_usage(body["model"], line) or include_usage]
+                    shown = [line for line in answer if not self._is_usage(name, line) or include_usage]
                     if shown:
                         yield "".join(shown)
 
-        return await self._respond(model, key, pieces, stream)
+        return await self._respond(model, name, key, pieces, stream)
 
     def _is_usage(self, name: str, line: str) -> bool:
-        """Whether this event is the one that only tells the usage, which is then counted. Raises Refusal for an
-        error."""
+        """Whether this event only reports the usage, which is then counted. Raises Refusal for an error."""
         if '"choices":[]' not in line and '"error"' not in line[:20]:
             return False
         for event in parse_events([line]):
@@ -292,7 +294,7 @@ class Gateway:
             self.metrics.tokens(name, prompt=usage["prompt_tokens"], generated=usage.get("completion_tokens") or 0)
 
     async def _asked(self, model: Model, engine: Engine, call: str, body: dict[str, Any]) -> AsyncGenerator[Any, None]:
-        """The engine's answers. Raises Refusal for its errors, and where it is silent for answer_timeout_s."""
+        """The engine's answers. Raises Refusal for its errors, and if it is silent for answer_timeout_s."""
         async with aclosing(engine.ask(call, body)) as stream:
             while True:
                 try:
@@ -314,11 +316,12 @@ class Gateway:
     async def _respond(
         self,
         model: Model,
+        name: str,
         key: Key | None,
         pieces: Callable[[Engine], AsyncGenerator[str, None]],
         stream: bool,
     ) -> Response:
-        """Wait for a slot, then answer. The slot is held until the last piece is sent or the client has gone."""
+        """Wait for a slot, then answer. The slot is held until the last piece is sent or the client has left."""
 
         async def held() -> AsyncGenerator[str, None]:
             async with self._slot(model, key) as engine, aclosing(pieces(engine)) as found:
@@ -328,7 +331,7 @@ class Gateway:
         began = time.monotonic()
         source = held()
         try:
-            # Only now is it known whether this is an answer or a refusal.
+            # Only this shows whether it is an answer or a refusal.
             first = await anext(source)
         except asyncio.CancelledError:
             self.metrics.disconnected()
@@ -336,7 +339,7 @@ class Gateway:
         if not stream:
             await source.aclose()
             return Response(first, media_type="application/json")
-        self.metrics.first_token(model.name, time.monotonic() - began)
+        self.metrics.first_token(name, time.monotonic() - began)
         return EventStream(first, source, self.metrics.disconnected)
 
     @asynccontextmanager
@@ -353,7 +356,7 @@ class Gateway:
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events. An error in their midst is the last event; a client that goes away ends their source."""
+    """Server-sent events. An error midway is the last event; a client that disconnects ends the source."""
 
     def __init__(self, first: str, source: AsyncGenerator[str, None], on_disconnect: Callable[[], None]) -> None:
         self._first, self._source, self._on_disconnect = first, source, on_disconnect

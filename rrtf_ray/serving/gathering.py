@@ -1,4 +1,4 @@
-"""Sends what comes close together in one go.
+"""Groups items that arrive close together.
 
 Input: an asynchronous stream. Output: the same items in lists.
 """
@@ -16,7 +16,7 @@ async def gathered(
 ) -> AsyncGenerator[list[Any], None]:
     """The stream's items in lists: the first and the last at once, those between at most every `interval_s()` seconds.
 
-    Each list costs a journey between processes, which is as dear as computing a small model's token.
+    Each list is a trip between processes, which costs as much as computing a small model's token.
     """
     waiting: list[Any] = []
     news, ended = asyncio.Event(), asyncio.Event()

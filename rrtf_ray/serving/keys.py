@@ -1,11 +1,11 @@
 """Bearer keys: who may use the server, and each key's own limits.
 
-A key file has a line for each key, `NAME sha256:HEX rate=60 concurrency=4` (the settings may be left out), with
-comments after `#`. It holds hashes, so that reading it gives no access; `rrtf key NAME` makes a key and its line.
+A key file has a line per key, `NAME sha256:HEX rate=60 concurrency=4` (the settings are optional), and comments after
+`#`. It holds hashes, so reading it gives no access; `rrtf key NAME` makes a key and its line.
 The environment variable RRTF_API_KEYS holds plain keys, `NAME=KEY,NAME=KEY` or `KEY,KEY`; they are hashed when read.
 
-The hash is plain SHA-256 without salt, which is enough for long random keys and not for words that people choose.
-A file or variable that is there and holds no key is refused, so that a mistake does not open the server to everyone.
+The hash is SHA-256 without salt, which is enough for long random keys but not for words that people choose. A file or
+variable without a key is refused, lest a mistake opens the server to everyone.
 No message and no `repr` shows a key or a hash.
 """
 
@@ -35,16 +35,16 @@ _REMEDY = "`rrtf key NAME` makes a key and its line"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that the server knows: everything but the key."""
+    """A key that the server knows: everything but the key itself."""
 
     name: str
     """Stands for the key in logs, limits and messages."""
     digest: bytes = field(repr=False)
     """SHA-256 of the key."""
     rate: float | None = None
-    """Requests a minute; None leaves it to the server's default."""
+    """Requests per minute; None is the server's default."""
     concurrency: int | None = None
-    """Requests at once; None leaves it to the server's default."""
+    """Requests at once; None is the server's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ class Keys:
         return not self.keys
 
     def find(self, authorization: str | None, api_key: str | None = None) -> Key | None:
-        """The key that the header `Authorization: Bearer KEY` holds, or else `X-Api-Key: KEY`; None if it is not known.
+        """The key in the header `Authorization: Bearer KEY`, or else `X-Api-Key: KEY`; None if it is unknown.
 
-        The time it takes does not depend on which key it is, nor on how much of one was guessed.
+        The time does not depend on which key it is, nor on how much of one was guessed.
         """
         presented = _bearer(authorization) or (api_key or "").strip()
         if not presented:
@@ -87,7 +87,7 @@ def new_key(name: str, rate: float | None = None, concurrency: int | None = None
 
 
 def load_keys(path: str | None, environment: str | None) -> Keys:
-    """The keys of a file and of the value of RRTF_API_KEYS; None for what is not given.
+    """The keys of a file and of the value of RRTF_API_KEYS, either of which may be None.
 
     Raises InputError or DataError naming the file and line, or the entry of the variable, and the remedy.
     """
@@ -133,7 +133,7 @@ def _before_comment(fields: Iterable[str]) -> Iterator[str]:
 
 def _of_line(fields: list[str]) -> Key:
     if len(fields) == 1:
-        raise InputError(f"a line is {_LINE}, and this one has a single field; {_REMEDY}")
+        raise InputError(f"a line is {_LINE}, but this one has a single field; {_REMEDY}")
     name, hashed, *settings = fields
     if not hashed.startswith(_HASH):
         raise InputError(f"the second field is not sha256:HEX; a key file holds no plain keys: {_REMEDY}")
@@ -141,12 +141,12 @@ def _of_line(fields: list[str]) -> Key:
         raise InputError(f"{_shown(name)} is not a name for a key; {_NAME_RULE}")
     digits = hashed.removeprefix(_HASH)
     if not re.fullmatch("[0-9a-fA-F]{64}", digits):
-        raise InputError(f"sha256: takes 64 hexadecimal digits, and here are {len(digits)} characters; {_REMEDY}")
+        raise InputError(f"sha256: takes 64 hexadecimal digits, but {len(digits)} characters follow it; {_REMEDY}")
     values: dict[str, float] = {}
     for text in settings:
         setting, value = _setting(text)
         if setting in values:
-            raise InputError(f"{setting} stands there twice; leave one out")
+            raise InputError(f"{setting} is set twice; leave one out")
         values[setting] = value
     concurrency = values.get("concurrency")
     return Key(name, bytes.fromhex(digits), values.get("rate"), None if concurrency is None else int(concurrency))
@@ -160,7 +160,7 @@ def _setting(text: str) -> tuple[str, float]:
         except ValueError:
             rate = math.nan
         if not (math.isfinite(rate) and rate > 0):
-            raise InputError(f"{_shown(text)}: rate takes a number of requests a minute above 0, as in rate=60")
+            raise InputError(f"{_shown(text)}: rate takes a number of requests per minute above 0, as in rate=60")
         return setting, rate
     if setting == "concurrency":
         if not (value.isascii() and value.isdecimal() and 0 < len(value) < 10 and int(value) > 0):
@@ -170,7 +170,7 @@ def _setting(text: str) -> tuple[str, float]:
 
 
 def _of_environment(value: str) -> list[tuple[str, Key]]:
-    """Each key with its place. Where a key has no name, it is `key-` and its number."""
+    """Each key with its place. A key without a name is called `key-` and its number."""
     found = []
     for number, entry in enumerate(value.split(","), start=1):
         place = f"{ENVIRONMENT}, entry {number}"
@@ -179,16 +179,16 @@ def _of_environment(value: str) -> list[tuple[str, Key]]:
         before, equals, after = entry.strip().partition("=")
         name, key = (before, after) if equals else (f"key-{number}", before)
         if not _NAME.fullmatch(name) or not key.strip("="):  # `before` may be a key: it is not shown
-            raise InputError(f"{place}: not NAME=KEY; give it a name ({_NAME_RULE}), also where a key holds a `=`")
+            raise InputError(f"{place}: not NAME=KEY; give it a name ({_NAME_RULE}), also if a key contains a `=`")
         if key.startswith(_HASH):
-            raise InputError(f"{place}: a hash, which belongs in a key file; {ENVIRONMENT} takes the key itself")
+            raise InputError(f"{place}: a hash belongs in a key file; {ENVIRONMENT} takes the key itself")
         if len(key) < MIN_LENGTH:
             raise InputError(f"{place}: a key of {len(key)} characters; use {MIN_LENGTH} or more, as `rrtf key` does")
         if not _KEY.fullmatch(key):
             raise InputError(f"{place}: a key with blanks or characters outside ASCII, which no header can carry")
         found.append((place, Key(name, _digest(key))))
     if not found:
-        raise InputError(f"{ENVIRONMENT} is set and holds no key; set NAME=KEY, or unset it for an open server")
+        raise InputError(f"{ENVIRONMENT} is set but holds no key; set NAME=KEY, or unset it for an open server")
     return found
 
 
@@ -197,9 +197,9 @@ def _refuse_duplicates(found: Iterable[tuple[str, Key]]) -> None:
     digests: dict[bytes, str] = {}
     for place, key in found:
         if key.name in names:
-            raise DataError(f"{place}: the name {_shown(key.name)} stands at {names[key.name]} too; rename one of them")
+            raise DataError(f"{place}: the name {_shown(key.name)} is also at {names[key.name]}; rename one of them")
         if key.digest in digests:
-            raise DataError(f"{place}: the same key stands at {digests[key.digest]}; leave one of them out")
+            raise DataError(f"{place}: the same key is at {digests[key.digest]}; leave one of them out")
         names[key.name] = digests[key.digest] = place
 
 
@@ -213,5 +213,5 @@ def _digest(key: str) -> bytes:
 
 
 def _shown(text: str) -> str:
-    """What a message may quote: a text that is too short for a key, in case a key stands in the wrong place."""
+    """What a message may quote: a text too short to be a key, in case a key is in the wrong place."""
     return repr(text) if len(text) < MIN_LENGTH else f"a text of {len(text)} characters (not shown, it may be a key)"

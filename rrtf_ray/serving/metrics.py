@@ -1,8 +1,9 @@
 """What the gateway counts, for Prometheus.
 
-In: a call for each thing that happens, and two functions that tell the gate's state. Out: the text that a scrape gets.
-Labels take known values only: routes are templates, and a route or model that is not known counts as "other", so
-that no client can make the server keep a time series for each name that it thinks of. No two instances share anything.
+In: a call for each thing that happens, and two functions that return the gate's state. Out: the text of a scrape.
+`model` is the name that the engine was asked for: an adapter's counts are never its base model's. Labels take known
+values only: routes are templates, and an unknown route or model counts as "other", so no client can make the server
+keep a time series for every name it invents. Instances share nothing.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.
 class Metrics:
     """The metrics of one gateway.
 
-    routes, models: the label values that are known; asked at every call, so that they may change.
-    ongoing, queued: asked at every scrape.
+    routes, models: the known label values; looked up at every call, so they may change.
+    ongoing, queued: called at every scrape.
     """
 
     def __init__(
@@ -39,14 +40,14 @@ class Metrics:
         )
         self._seconds = Histogram(
             "rrtf_request_duration_seconds",
-            "From a request's arrival to the end of its answer; refused and failed requests are left out.",
+            "From a request's arrival to the end of its answer; answers with an error status are left out.",
             ["route", "model"],
             buckets=BUCKETS_S,
             registry=registry,
         )
         self._first_token = Histogram(
             "rrtf_time_to_first_token_seconds",
-            "From a request's arrival to the first token of its answer.",
+            "From a checked request to the first token of its streamed answer, the wait for an engine included.",
             ["model"],
             buckets=BUCKETS_S,
             registry=registry,
@@ -57,11 +58,11 @@ class Metrics:
         )
         self._rejections = Counter(
             "rrtf_rejections_total",
-            f"Requests turned away by a limit ({', '.join(Reason)}).",
+            f"Requests rejected by a limit ({', '.join(Reason)}).",
             ["reason"],
             registry=registry,
         )
-        for reason in Reason:  # a series that is there from the start shows its first increase
+        for reason in Reason:  # a series that exists from the start shows its first increase
             self._rejections.labels(reason.value)
         self._disconnects = Counter(
             "rrtf_disconnects_total", "Requests whose client left before the answer ended.", registry=registry
@@ -70,10 +71,10 @@ class Metrics:
         Gauge("rrtf_queued_requests", "Requests that wait for an engine.", registry=registry).set_function(queued)
 
     def answered(self, route: str, model: str | None, status: int, seconds: float) -> None:
-        """A request was answered, with whatever status; `route` is its template, such as /v1/models/{model}."""
+        """A request was answered, with any status, or its client left (499). route: a template such as /v1/models."""
         labels = (route if route in self._routes else OTHER, self._model(model))
         self._requests.labels(*labels, str(status) if 100 <= status <= 599 else OTHER).inc()
-        if status < 400:  # refusals take no time, and would make a crowded server look fast
+        if status < 400:  # refusals take no time and would make an overloaded server look fast
             self._seconds.labels(*labels).observe(seconds)
 
     def first_token(self, model: str, seconds: float) -> None:
@@ -85,7 +86,7 @@ class Metrics:
         self._generated_tokens.labels(label).inc(generated)
 
     def rejected(self, reason: Reason) -> None:
-        """To be called beside `answered`, which counts the status that the client got."""
+        """Call it in addition to `answered`, which counts the status that the client got."""
         self._rejections.labels(reason.value).inc()
 
     def disconnected(self) -> None:

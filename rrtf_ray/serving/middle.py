@@ -1,17 +1,17 @@
-"""Where a middle ends by itself: where the model goes on to write the code that stands after the cursor.
+"""Where a middle ends by itself: where the model starts to write the code after the cursor again.
 
-Input: generated text in chunks of any size, and the suffix. Output: the text that may be shown, as early as it is
+Input: generated text in chunks of any size, and the suffix. Output: the text that may be shown, as soon as it is
 certain. The result does not depend on the chunks.
 
-What counts as writing the suffix again: complete lines, in order, that equal the suffix's next lines, beginning with
-its first. Indentation counts, blank lines and blanks at the end of a line do not. The suffix's first line is what
-stands behind the cursor on its line; a generated line may also end in it (`x):` before `):`). Lines such as `}` or
-`else:` occur in any code, so that one is not enough. It takes one of
+A repetition of the suffix is complete lines, in order, that equal the suffix's next lines, beginning with its first.
+Indentation counts; blank lines and blanks at the end of a line do not. The suffix's first line is the rest of the
+cursor's line; a generated line may also end in it (`x):` before `):`). Lines such as `}` or `else:` occur in any code,
+so one of them is not enough. It takes one of
 
-- a line of at least 16 characters that are not blank, with three letters among them,
-- two lines, if there is a word character in one of them,
+- a line of at least 16 non-blank characters, three of them letters,
+- two lines, one of which has a word character,
 - three lines,
-- all that is left of the suffix: one line if it was generated as a whole line, else two.
+- all of the suffix: one line if it was generated as a whole line, else two.
 
 Limits: a middle that rightly contains such lines (a second method with the same body as the next) ends before them, and
 a repetition that `max_tokens` cut off inside its first line stays.
@@ -27,16 +27,16 @@ from itertools import islice
 _ENOUGH_LINES = 3
 _DISTINCTIVE = 16
 _LONGEST_REST = 400
-"""Characters of the cursor's line beyond which a generated line is not compared with its rest as an ending."""
+"""A longer rest of the cursor's line is not looked for at the end of generated lines."""
 _WORD = re.compile(r"\w")
 _BLANK_LINES = re.compile(r"(?:\r?\n[^\S\n]*)*\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Generated lines that equal the suffix's so far.
+    """Generated lines that equal the suffix's first lines.
 
-    start: where the middle ends if the run is long enough. lines: how many. whole: it began with a whole line.
+    start: where the middle ends if the run is long enough. lines: their number. whole: it began with a whole line.
     """
 
     start: int
@@ -45,7 +45,7 @@ class _Run:
 
 
 class Middle:
-    """A middle as it is generated. `finished`: it has ended by itself."""
+    """A middle while it is generated. finished: it ended by itself."""
 
     def __init__(self, suffix: str) -> None:
         self.finished = False
@@ -64,7 +64,7 @@ class Middle:
         return "" if self.finished else self._take(text)
 
     def end(self) -> str:
-        """Takes note, once, that nothing more is generated; returns what was held back."""
+        """Call once, when nothing more is generated; returns what was held back."""
         return "" if self.finished else self._last_line()
 
     def _take(self, text: str) -> str:
@@ -85,7 +85,7 @@ class Middle:
         return self._show(cut)
 
     def _show(self, end: int) -> str:
-        assert end >= self._sent, "what was shown cannot be taken back"
+        assert end >= self._sent, "what was shown cannot be undone"
         shown, self._sent = self._text[self._sent : end], end
         return shown
 
@@ -110,14 +110,14 @@ class Middle:
         if self._line_start > 0 and line == first:
             return _Run(self._start_of_whole_line(), 1, whole=True)
         if self._line_start == 0 and self._behind_line_end and first.endswith(line) and first.strip() == line.strip():
-            return _Run(0, 1, whole=False)  # the cursor stood behind the indentation, or the line is another's end
+            return _Run(0, 1, whole=False)  # the cursor was after the indentation, or the line ends another
         if self._rest and line.endswith(self._rest):
             return _Run(self._line_start + len(line) - len(self._rest), 1, whole=False)
         return None
 
     def _start_of_whole_line(self) -> int:
-        """Where a middle ends whose current line is the suffix's first: a suffix that begins with a line end brings
-        the line ends before that line, any other one brings only the line."""
+        """Where a middle ends whose current line is the suffix's first: a suffix that begins with a line end includes
+        the line ends before that line, any other only the line."""
         if not self._behind_line_end:
             return self._line_start
         blank = _BLANK_LINES.search(self._text, self._code_end, self._line_start)
@@ -132,7 +132,7 @@ class Middle:
         return run.lines >= 2 and any(map(_WORD.search, lines))
 
     def _held_from(self) -> int:
-        """The first character that a repetition of the suffix could still take away."""
+        """The first character that may turn out to belong to a repetition of the suffix."""
         held = len(self._text)
         if not self._lines:
             return held
@@ -150,14 +150,14 @@ class Middle:
 
 
 def trim(middle: str, suffix: str) -> tuple[str, bool]:
-    """What is left of a whole middle, and whether it ended by itself."""
+    """The part of a whole middle that is shown, and whether it ended by itself."""
     filter_ = Middle(suffix)
     shown = filter_.feed(middle) + filter_.end()
     return shown, filter_.finished
 
 
 def _code_lines(suffix: str) -> Iterator[str]:
-    """The lines that are not blank, without blanks at their end."""
+    """The non-blank lines, without trailing blanks."""
     start = 0
     while start < len(suffix):
         end = suffix.find("\n", start)
@@ -172,14 +172,14 @@ def _is_distinctive(line: str) -> bool:
 
 
 def _may_become(line: str, wanted: str) -> bool:
-    """Whether a line that is not complete can still be `wanted`, or still be blank."""
+    """Whether an incomplete line can still become `wanted`, or stay blank."""
     if not line.strip() or wanted.startswith(line):
         return True
     return line.startswith(wanted) and not line[len(wanted) :].strip()
 
 
 def _ending_from(line: str, rest: str) -> int:
-    """Where `rest`, whole or begun, stands at the end of a line that is not complete; its length if nowhere."""
+    """Where `rest`, or its beginning, starts at the end of an incomplete line; the line's length if nowhere."""
     trimmed = line.rstrip()
     whole = len(trimmed) - len(rest) if trimmed.endswith(rest) else len(line)
     begun = (at for at in range(max(0, len(line) - len(rest)), len(line)) if rest.startswith(line[at:]))

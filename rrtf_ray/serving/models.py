@@ -1,9 +1,9 @@
-"""The models behind the gateway: what is known of each, and which of its engines answers now.
+"""The models behind the gateway: what is known of each, and which of its engines answers.
 
-Input: descriptions that engines give of themselves. Output: the engine for a `model` of a request.
+Input: the engines' descriptions of themselves. Output: the engine for the `model` of a request.
 
-A model has one number of engines at a time; while a new checkpoint is rolled out there are two, of which the one
-with the lower number answers until the other is promoted. Adapters are further names of the same engine.
+A model has one engine; during a rollout it has two, of which the one with the lower number answers until the other is
+promoted. Adapters are further names of the same engine.
 """
 
 from __future__ import annotations
@@ -23,17 +23,32 @@ Answer = list[str] | str | dict[str, Any]
 
 
 class Ask(Protocol):
-    """How an engine is asked: `call` is completions or chat, `body` a request in vLLM's words."""
+    """How an engine is asked. call: completions or chat. body: a request in vLLM's format."""
 
     def __call__(self, call: str, body: dict[str, Any]) -> AsyncGenerator[Answer, None]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
-    """One checkpoint that runs. number: of the rollout that brought it.
+class EngineDescription:
+    """What an engine's server says of itself; it crosses a process border.
 
-    context: prompt and completion together, in tokens. bos: what the tokenizer begins every text with, if anything.
-    chat: whether the model has a chat template. capacity: requests that one replica works on at once.
+    adapters: names. context: prompt and completion together, in tokens. chat: whether the model has a chat template.
+    capacity: requests that one replica works on at once. tokenizer: as JSON.
+    """
+
+    adapters: tuple[str, ...]
+    context: int
+    vocab_size: int
+    chat: bool
+    capacity: int
+    tokenizer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A running checkpoint: its description with the tokenizer loaded, and how to ask it.
+
+    number: of the rollout that brought it. bos: the token that the tokenizer begins every text with, if any.
     """
 
     number: int
@@ -48,18 +63,18 @@ class Engine:
     bos: int | None
 
 
-def engine_from(description: dict[str, Any], number: int, ask: Ask) -> Engine:
+def engine_from(description: EngineDescription, number: int, ask: Ask) -> Engine:
     """An Engine from what its server says of itself (`EngineServer.describe`)."""
-    tokenizer = Tokenizer.from_str(description["tokenizer"])
+    tokenizer = Tokenizer.from_str(description.tokenizer)
     with_bos, without = (tokenizer.encode("a", add_special_tokens=flag).ids for flag in (True, False))
     return Engine(
         number=number,
         ask=ask,
-        adapters=tuple(description["adapters"]),
-        context=description["max_model_len"],
-        vocab_size=description["vocab_size"],
-        chat=description["chat"],
-        capacity=description["max_ongoing_requests"],
+        adapters=description.adapters,
+        context=description.context,
+        vocab_size=description.vocab_size,
+        chat=description.chat,
+        capacity=description.capacity,
         tokenizer=tokenizer,
         markers=find_markers(tokenizer),
         bos=with_bos[0] if len(with_bos) > len(without) and with_bos[:1] != without[:1] else None,
@@ -68,7 +83,7 @@ def engine_from(description: dict[str, Any], number: int, ask: Ask) -> Engine:
 
 @dataclass(slots=True)
 class Model:
-    """A name and its engines by number. answered_at: when one of them last answered, by the monotonic clock."""
+    """A name and its engines by number. answered_at: when one of them last answered (monotonic clock)."""
 
     name: str
     admission: Admission
@@ -78,7 +93,7 @@ class Model:
 
     @property
     def engine(self) -> Engine | None:
-        """The one that answers now."""
+        """The one that answers."""
         number = self.promoted if self.promoted in self.engines else min(self.engines, default=None)
         return None if number is None else self.engines[number]
 
@@ -109,13 +124,14 @@ class Models:
         del model.engines[number]
 
     def forget(self, name: str) -> None:
-        """A model that nobody wants to run any more."""
+        """A model that is no longer deployed."""
         del self._models[name]
 
     def find(self, name: str | None) -> tuple[Model, str]:
-        """The model for a request, and the name to give the engine (an adapter's, or the model's own).
+        """The model for a request, and the name that the engine is asked for (an adapter's, or the model's own).
 
-        Without a name it is the only model. Raises Refusal: 404 for an unknown name, 400 for none among several.
+        Without a name it is the only model. Raises Refusal: 404 for an unknown name, 400 for a missing one among
+        several, 503 for a model that is not running.
         """
         serving = {m.name: (m, m.name) for m in self._models.values() if m.engine}
         for model in self._models.values():
@@ -131,7 +147,7 @@ class Models:
         if name is None:
             if not self._models:
                 raise Refusal(503, "no model is running yet; try again", retry_after_s=5)
-            raise invalid("model", f"model: field required, because several are served: {known}")
+            raise invalid("model", f"model: field required, as several models are served: {known}")
         raise Refusal(
-            404, f"the model {name[:80]!r} does not exist; there are: {known}", param="model", code="model_not_found"
+            404, f"the model {name[:80]!r} does not exist; available: {known}", param="model", code="model_not_found"
         )

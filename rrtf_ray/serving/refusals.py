@@ -1,4 +1,4 @@
-"""Why a request gets no completion, in the shape that OpenAI's clients know.
+"""Why a request gets no completion, in the format that OpenAI's clients know.
 
 Input: what is wrong. Output: a status and `{"error": {"message", "type", "param", "code"}}`.
 """
@@ -20,7 +20,7 @@ _TYPES = {
 class Refusal(Exception):
     """A request that cannot be answered.
 
-    param: the field of the request that is to blame. retry_after_s: when to ask again.
+    param: the field of the request at fault. retry_after_s: when to try again.
     """
 
     def __init__(
@@ -32,12 +32,15 @@ class Refusal(Exception):
         code: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(status, message)  # what unpickling calls the class with
         self.status = status
         self.message = message
         self.param = param
         self.code = code
         self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return self.message
 
     def body(self) -> dict[str, Any]:
         kind = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
@@ -51,5 +54,5 @@ class Refusal(Exception):
 
 
 def invalid(param: str | None, message: str, code: str | None = None) -> Refusal:
-    """The request itself is wrong: 400."""
+    """The request itself is invalid: 400."""
     return Refusal(400, message, param=param, code=code)

@@ -1,6 +1,6 @@
-"""The settings of serving: one section for an engine, one for the gateway before all engines.
+"""The settings of serving: one section for an engine, one for the gateway in front of all engines.
 
-`serve/config.yaml` gives them as arguments of its applications, `rrtf serve` as `engine.key=value` and
+`serve/config.yaml` has them as its applications' arguments, `rrtf serve` takes them as `engine.key=value` and
 `gateway.key=value`.
 """
 
@@ -14,7 +14,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
 class EngineSettings(EngineArguments):
-    """A checkpoint and the engines (replicas) that answer for it."""
+    """A checkpoint and the replicas that serve it."""
 
     model: str
     """A folder, a URI or a hub id."""
@@ -24,13 +24,13 @@ class EngineSettings(EngineArguments):
     """LoRA adapters: the name that clients put into `model`, and the folder that peft wrote."""
     gpus: float = Field(0.0, ge=0)
     cpus: float = Field(1.0, gt=0)
-    """CPUs of a replica; without a GPU its engine computes with as many threads."""
+    """CPUs of a replica, and threads of its engine."""
     max_ongoing_requests: int = Field(32, ge=1)
-    """Requests that a replica works on at once; more wait in the gateway."""
+    """Requests that a replica works on at once; further ones wait in the gateway."""
     min_replicas: int = Field(1, ge=1)
     max_replicas: int = Field(1, ge=1)
     target_ongoing_requests: float = Field(16.0, gt=0)
-    """Replicas are added while they have more than this many requests each on average, and removed below."""
+    """Replicas are added while they average more requests than this, and removed while they average fewer."""
     upscale_delay_s: float = Field(10.0, ge=0)
     downscale_delay_s: float = Field(300.0, ge=0)
 
@@ -41,7 +41,7 @@ class EngineSettings(EngineArguments):
         if self.target_ongoing_requests > self.max_ongoing_requests:
             raise ValueError(
                 f"target_ongoing_requests={self.target_ongoing_requests:g} is above "
-                f"max_ongoing_requests={self.max_ongoing_requests}, so that no load would ever add a replica; lower it"
+                f"max_ongoing_requests={self.max_ongoing_requests}, so no load would ever add a replica; lower it"
             )
         if self.name in self.adapters:
             raise ValueError(f"adapters: {self.name!r} is the model's own name; give the adapter another")
@@ -49,27 +49,27 @@ class EngineSettings(EngineArguments):
 
 
 class GatewaySettings(Section):
-    """Keys and limits before all engines."""
+    """Keys and limits in front of all engines."""
 
     keys_file: str | None = None
-    """Keys as `rrtf key NAME` prints them, one a line; the environment variable RRTF_API_KEYS adds more. Without any
-    the endpoint is open."""
+    """Lines that `rrtf key NAME` prints, one per key; the environment variable RRTF_API_KEYS adds more keys. Without
+    any the endpoint is open."""
     rate: float | None = Field(None, gt=0)
-    """Requests a minute of a key that sets none of its own."""
+    """Requests per minute of a key that does not set its own."""
     concurrency: int | None = Field(None, ge=1)
-    """Requests at once of a key that sets none of its own."""
+    """Requests at once of a key that does not set its own."""
     max_queued: int = Field(64, ge=0)
     """Requests that wait for an engine; further ones get 429."""
     queue_timeout_s: float = Field(30.0, gt=0)
-    """A request that has waited so long gets 429."""
+    """A request that has waited this long gets 429."""
     answer_timeout_s: float = Field(120.0, gt=0)
-    """An engine that sends nothing for so long gives 503. It bounds the wait for one that is being replaced, and for
-    an answer that is not streamed: raise it where completions take minutes."""
+    """An engine that sends nothing for this long gives 503. It bounds the wait for one that is being replaced, and for
+    an answer that is not streamed: raise it if completions take minutes."""
     max_body_bytes: int = Field(4 * 2**20, ge=1024)
     max_tokens: int = Field(1024, ge=1)
-    """Most tokens of one completion; more is refused."""
+    """Most tokens per completion; a request for more is refused."""
     max_choices: int = Field(16, ge=1)
-    """Most completions of one request: prompts times n."""
+    """Most completions per request: prompts times n."""
 
 
 class ServeSettings(Section):

@@ -1,6 +1,6 @@
 """Prompts that a client has templated for a family of models: the prefix and suffix in them.
 
-What is a marker in its place, and what only mentions one, is told by where it stands.
+The position of a marker decides whether it is used or only mentioned.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _LEAD = re.compile(r"(?:[\s▁]|<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>|<[
 _SEPARATOR = re.compile(r"<\|(?:repo_name|file_sep|file_separator)\|>|<(?:repo_?name|file_sep|filename|gh_stars)>")
 _QUOTES = frozenset("\"'`")
 _NEAR = 200
-"""Characters on each side of a marker that are looked at to tell whether code only mentions it."""
+"""Characters looked at on each side of a marker to tell whether code only mentions it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Templated:
-    """What a templated prompt says. family: whose markers it had."""
+    """The contents of a templated prompt. family: whose markers it had."""
 
     prefix: str
     suffix: str
@@ -29,16 +29,15 @@ class Templated:
 def parse_templated(prompt: str) -> Templated | None:
     """The prefix and suffix of a prompt that has a family's markers in their places; None for any other prompt.
 
-    Read are, with P, S and M for the markers, `P prefix S suffix M`, `P S suffix M prefix`, `S suffix P prefix M` and,
-    for Codestral, `S suffix P prefix`. The prompt begins with the first marker, except for blanks, a token that begins
-    a text, and the repository's and other files' names and texts behind their own markers (`<file_sep>` and the like).
-    These become lines of the prefix, each name and file on a line of its own, without their markers.
+    With P, S and M for the markers, it reads `P prefix S suffix M`, `P S suffix M prefix`, `S suffix P prefix M` and,
+    for Codestral, `S suffix P prefix`. The prompt begins with the first marker, except for blanks, a
+    beginning-of-text token, and the names and texts of the repository and other files after their own markers
+    (`<file_sep>` and the like). Each of these becomes a line of the prefix, without its marker.
 
     Code may mention markers (this file does). The first marker is the one at the beginning, the middle marker the one
-    at the end. Of several others it is one that is neither between quotes nor inside a line with another marker; of
-    several such, the one that makes the prefix longest, since most code is before the cursor. So code that mentions
-    markers unquoted after the cursor is read wrongly, and a prompt with markers that is itself code about markers
-    cannot be told from a templated one.
+    at the end. Of several others it is one that is neither quoted nor on a line with another marker; of several such,
+    the one that makes the prefix longest, since most code is before the cursor. So code that mentions markers unquoted
+    after the cursor is misread, and code about markers cannot be told from a templated prompt.
     """
     start = _end_of(_LEAD, prompt)
     has_context = _SEPARATOR.match(prompt, start) is not None
@@ -65,7 +64,7 @@ def _end_of(pattern: re.Pattern[str], text: str) -> int:
 
 
 def _first_marker(prompt: str, start: int, family: Family) -> int | None:
-    """Where a prompt with other files before it begins: at a marker at the start of a line or behind a separator."""
+    """Where a prompt after other files begins: at a marker at the start of a line or after a separator."""
     either = f"{re.escape(family.prefix)}|{re.escape(family.suffix)}"
     match = re.compile(rf"(?:\n|{_SEPARATOR.pattern})[ ▁]?({either})").search(prompt, start)
     return match.start(1) if match else None
@@ -104,7 +103,7 @@ def _read_prefix_first(prompt: str, begin: int, family: Family) -> tuple[str, st
 
 
 def _without_spaces(prefix: str, suffix: str, rest: str) -> tuple[str, str, str]:
-    """CodeLlama's pieces without the spaces of its template, where all of them are there."""
+    """CodeLlama's pieces without the spaces of its template, if all of them are present."""
     prefix, suffix = (piece[:-1] + " " if piece.endswith("▁") else piece for piece in (prefix, suffix))
     if not prefix.strip(" "):
         return "", suffix.removesuffix(" "), rest.removeprefix(" ")
@@ -114,7 +113,7 @@ def _without_spaces(prefix: str, suffix: str, rest: str) -> tuple[str, str, str]
 
 
 def _read_suffix_first(prompt: str, begin: int, family: Family) -> tuple[str, str] | None:
-    """`suffix P prefix M` from `begin` on, M being optional where the family does not close with it."""
+    """`suffix P prefix M` from `begin` on; M is optional if the family does not close with it."""
     closing = _closing(prompt, begin, family)
     if closing is None and family.closes:
         return None
@@ -127,7 +126,7 @@ def _read_suffix_first(prompt: str, begin: int, family: Family) -> tuple[str, st
 
 
 def _choose(prompt: str, marker: str, begin: int, end: int, family: Family, last: bool = False) -> int | None:
-    """The place of `marker` between begin and end, the likeliest of several."""
+    """The most likely place of `marker` between begin and end."""
     places = _places(prompt, marker, begin, end)
     unquoted = [at for at in places if not _is_mention(prompt, at, marker, begin, end, family)]
     chosen = unquoted or places
@@ -139,7 +138,7 @@ def _places(prompt: str, marker: str, begin: int, end: int) -> list[int]:
 
 
 def _is_mention(prompt: str, at: int, marker: str, begin: int, end: int, family: Family) -> bool:
-    """Whether a marker is between quotes, or inside a line with another marker that stands between begin and end."""
+    """Whether a marker is between quotes, or on a line with another marker between begin and end."""
     behind = at + len(marker)
     if prompt[at - 1] in _QUOTES and prompt[behind : behind + 1] in _QUOTES:
         return True

@@ -18,7 +18,7 @@ from rrtf_ray.engines.environment import set_engine_environment
 from rrtf_ray.errors import StageError
 from rrtf_ray.identity import stable_seed
 from rrtf_ray.records import Problem, Sampling
-from rrtf_ray.store.files import local_copy
+from rrtf_ray.store.models import local_folder
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
@@ -40,7 +40,7 @@ class VLLMSampler:
 
     def __init__(self, model: str, engine: ModelConfig, sample: SampleConfig, seed: int) -> None:
         """model: a local folder, URI or hub id. Takes the time of an engine start, half a minute and more."""
-        self._model = local_copy(model) if "://" in model else model
+        self._model = local_folder(model)
         self._settings = engine
         self._config = sample
         self._seed = seed

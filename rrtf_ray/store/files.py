@@ -98,7 +98,7 @@ def read_json(uri: str) -> Any:
     try:
         return json.loads(read_bytes(uri))
     except ValueError as error:
-        raise InputError(f"{uri} is not valid JSON ({error}); mend the file, or remove it to make it again") from None
+        raise InputError(f"{uri} is not valid JSON ({error}); fix the file, or remove it to make it again") from None
 
 
 def write_json(uri: str, value: Any) -> None:

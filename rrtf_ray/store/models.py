@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.fs as pafs
 
 from rrtf_ray.errors import ConfigError, InputError, first_line
-from rrtf_ray.store.files import MANIFEST, exists, join, local_copy, read_json, resolve
+from rrtf_ray.store.files import MANIFEST, absolute, exists, join, local_copy, read_json, resolve
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -80,12 +80,20 @@ def model_identity(model: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def local_folder(model: str) -> str:
+    """What libraries load `model` from, in a process with any working folder: the absolute path of its folder, after a
+    download where `model` is a URI. A hub id stays as it is."""
+    if "://" in model:
+        return local_copy(model)
+    return absolute(model) if Path(model).expanduser().is_dir() else model
+
+
 @cache
 def tokenizer_of(model: str) -> PreTrainedTokenizerBase:
     """The model's tokenizer. Raises InputError where it cannot be loaded."""
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(local_copy(model) if "://" in model else model)
+        return AutoTokenizer.from_pretrained(local_folder(model))
     except (OSError, ValueError) as error:
         raise InputError(f"the tokenizer of {model!r} cannot be loaded: {first_line(error)}") from None

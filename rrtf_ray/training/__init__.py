@@ -6,4 +6,5 @@ objective.py  a Batch through the model to its loss
 attention.py  packed attention for CPUs and GPUs
 model.py      loading, adapters, and whether the model can be packed
 engine.py     DeepSpeed: settings, state, whole weights
+tracking.py   metrics to TensorBoard, MLflow or Weights & Biases, from the driver
 """

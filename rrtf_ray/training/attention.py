@@ -1,8 +1,8 @@
-"""Attention over a packed row (core.packing.Layout): what each response sees is its prompt and itself.
+"""Attention over a packed row (core.packing.Layout): each response sees its prompt and itself.
 
-On a CPU each response is a call of scaled_dot_product_attention over exactly the keys that it may see, so that
-nothing is computed and masked away; on a GPU FlexAttention takes the rule as a block mask. Both are handed to
-Transformers' models through their attention interface.
+On a CPU each response (the first one with the prompt) is a call of scaled_dot_product_attention over exactly the keys
+that it may see, so no other response is computed and masked away; on a GPU FlexAttention takes the rule as a block
+mask. Transformers' models use both through their attention interface.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rrtf_ray.core.packing import Layout
 
 CPU_ATTENTION = "rrtf_packed"
 GPU_ATTENTION = "flex_attention"
-# FlexAttention's block: rows are filled up to a multiple of it.
+# FlexAttention's block: rows are padded to a multiple of it.
 BLOCK = 128
 
 
@@ -45,11 +45,11 @@ def packed_attention(
 ) -> tuple[Tensor, None]:
     """Transformers' attention interface: query (1, heads, T, D), key, value (1, key heads, T, D) -> (1, T, heads, D).
 
-    `layout` comes through the model's keyword arguments. Raises ValueError where a model does not hand it on, or
-    sees less than its whole past, or changes its scores; `model.choose_path` then takes the padded path.
+    `layout` comes through the model's keyword arguments. Raises ValueError if a model does not pass it on, attends to
+    less than its whole past, or changes its scores; `model.choose_path` then takes the padded path.
     """
     if layout is None:
-        raise ValueError(f"{type(module).__name__} does not hand keyword arguments on to its attention")
+        raise ValueError(f"{type(module).__name__} does not pass keyword arguments on to its attention")
     if softcap is not None or s_aux is not None:
         raise ValueError(f"{type(module).__name__} caps its scores or adds a sink to them")
     if sliding_window is not None and sliding_window < query.shape[2]:
@@ -57,8 +57,8 @@ def packed_attention(
         if sliding_window < longest:
             raise ValueError(f"{type(module).__name__} has a sliding window of {sliding_window} tokens")
     heads = query.shape[1]
-    # The first response goes on where the prompt ends: one causal call for both. `split` rather than slices, each of
-    # whose gradients would be as large as the whole row.
+    # The first response continues the prompt: one causal call for both. `split` rather than slices, each of whose
+    # gradients would be as large as the whole row.
     sizes = [size for prompt, rs in layout.groups for size in (prompt + sum(rs[:1]), *rs[1:])]
     pieces = zip(query.split(sizes, 2), key.split(sizes, 2), value.split(sizes, 2), strict=True)
     found = []
@@ -77,14 +77,14 @@ def packed_attention(
 
 
 def _to_heads(x: Tensor, heads: int) -> Tensor:
-    """(1, heads, T, D) from (1, key heads, T, D): each key head serves as many neighbouring heads."""
+    """(1, heads, T, D) from (1, key heads, T, D): neighbouring heads share a key head."""
     repeats = heads // x.shape[1]
     return x if repeats == 1 else x[:, :, None].expand(-1, -1, repeats, -1, -1).flatten(1, 2)
 
 
 @lru_cache(maxsize=512)
 def _behind(prompt: int, response: int, dtype: torch.dtype) -> Tensor:
-    """Additive mask of a response behind its prompt, (response, prompt + response)."""
+    """Additive mask of a response after its prompt, (response, prompt + response)."""
     mask = torch.zeros(response, prompt + response, dtype=dtype)
     mask[:, prompt:] = torch.full((response, response), float("-inf"), dtype=dtype).triu(1)
     return mask

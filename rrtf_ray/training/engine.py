@@ -1,4 +1,4 @@
-"""DeepSpeed: its settings from ours, training state on disk, and the whole model's weights out of it."""
+"""DeepSpeed: its settings from ours, the training state on disk, and the whole model's weights."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ _SHAPE = "shape.json"
 
 
 def start_engine(config: TrainConfig, folder: str, num_steps: int) -> Any:
-    """A DeepSpeed engine around an Objective over the model in `folder`; call it once the process group is there.
+    """A DeepSpeed engine around an Objective over the model in `folder`; needs the process group.
 
     One pass is one call of `backward`; the caller says which of them ends an optimizer step
-    (`set_gradient_accumulation_boundary`), since steps have passes in different numbers.
+    (`set_gradient_accumulation_boundary`), as steps differ in their number of passes.
     """
     if not config.use_gpu:
         os.environ["DS_ACCELERATOR"] = "cpu"
     import deepspeed
 
     if not config.use_gpu:
-        # The shared-memory collective would be compiled with g++ at the first use; gloo needs no compiler.
+        # The shared-memory collective would be compiled with g++ at its first use; gloo needs no compiler.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.utils.logger.setLevel("WARNING")
     settings = deepspeed_settings(config)
-    whole = _partitioned_loading(settings) if config.zero_stage == 3 else None  # it counts while it is referenced
+    whole = _partitioned_loading(settings) if config.zero_stage == 3 else None  # has an effect while it is referenced
     model = load_model(folder, config)
     del whole
     objective = Objective(model, config.logits_chunk)
     trainable = [p for p in objective.parameters() if p.requires_grad]
-    # DeepSpeed's own Adam is compiled at first use, and a machine may have no compiler; torch has a fused one.
+    # DeepSpeed's own Adam is compiled at its first use, and a machine may have no compiler; torch has a fused one.
     optimizer = torch.optim.AdamW(
         trainable, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.95), fused=True
     )
@@ -79,7 +79,7 @@ def learning_rate_scale(step: int, num_steps: int, config: TrainConfig) -> float
 
 
 def gradient_norm(engine: Any) -> float | None:
-    """Of the step's whole gradient before clipping, where DeepSpeed tells it only after the step (ZeRO): None."""
+    """Norm of the step's whole gradient before clipping; None under ZeRO, which reports it only after the step."""
     if engine.zero_optimization():
         return None
     gradients = [p.grad for p in engine.module.parameters() if p.grad is not None]
@@ -94,31 +94,31 @@ def save_state(engine: Any, folder: str, step: int, config: TrainConfig, example
 
 
 def load_state(engine: Any, folder: str, config: TrainConfig, examples: Sequence[Example]) -> int:
-    """The number of steps that are done. Raises StageError where the state was written with another number of
-    workers or another ZeRO stage (DeepSpeed's parts are one worker's each), for other examples, or is not there."""
-    again = "remove the round's training-state folder to begin this training again"
+    """The number of steps that are done. Raises StageError if the state was written with another number of workers or
+    another ZeRO stage (each of DeepSpeed's parts is one worker's), for other examples, or does not exist."""
+    again = "remove the round's training-state folder to start this training over"
     file = Path(folder, _SHAPE)
     before = json.loads(file.read_text()) if file.exists() else {}
     shape = _shape(config, examples)
     same_examples = before.pop("examples", None) == shape["examples"]
     changed = {key: value for key, value in before.items() if value != shape[key]}
-    if same_examples:  # passes of another length alone change nothing
+    if same_examples:  # the length of passes alone changes nothing
         changed.pop("tokens_per_pass", None)
     if changed:
         now = ", ".join(f"train.{key}={shape[key]}" for key in changed)
         then = " ".join(f"train.{key}={value}" for key, value in changed.items())
         raise StageError(
-            f"the training state was written with {then}, and now {now}; set {then} to continue, or {again}"
+            f"the training state was written with {then}, but now {now}; set {then} to continue, or {again}"
         )
     path, state = engine.load_checkpoint(folder, tag=_TAG) if before and same_examples else (None, {})
-    if path is None:  # DeepSpeed finds nothing without saying so
+    if path is None:  # DeepSpeed does not report that it found nothing
         raise StageError(f"the training state in {folder} cannot be loaded; {again}")
     return int(state["step"])
 
 
 def _shape(config: TrainConfig, examples: Sequence[Example]) -> dict[str, Any]:
-    """What a state belongs to: DeepSpeed's parts, and the examples of the steps that are done (tokens_per_pass leaves
-    out responses of problems that are longer)."""
+    """What a state depends on: DeepSpeed's parts, and the examples of the steps that are done (tokens_per_pass decides
+    which responses of long problems are left out)."""
     return {
         "num_workers": torch.distributed.get_world_size(),
         "zero_stage": config.zero_stage,
@@ -128,8 +128,8 @@ def _shape(config: TrainConfig, examples: Sequence[Example]) -> dict[str, Any]:
 
 
 def whole_weights(engine: Any, config: TrainConfig) -> dict[str, torch.Tensor]:
-    """The model's weights by the names that Transformers gives them, adapters merged; empty on other workers than
-    the first. Under ZeRO 3 all workers take part in collecting them."""
+    """The model's weights by Transformers' names, adapters merged; empty on all workers but the first. Under ZeRO 3
+    all workers take part in collecting them."""
     if config.zero_stage == 3:
         weights = engine._zero3_consolidated_16bit_state_dict() or {}
     else:

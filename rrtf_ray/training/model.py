@@ -1,4 +1,4 @@
-"""Loading the model to train, its adapters, and finding out whether it can be packed."""
+"""Loading the model to train, adding adapters, and finding out whether it can be packed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 def load_model(folder: str, config: TrainConfig) -> Any:
     """The causal language model in `folder`, for training: without dropout and without a cache.
 
-    Dropout is off because the loss compares log-probabilities of responses, which it would blur (TRL does the same).
-    Raises InputError where the folder's weights are not those of its architecture, or its output layer is of
-    another kind than a linear one.
+    Dropout is off because it would blur the log-probabilities of responses that the loss compares (TRL does the same).
+    Raises InputError if the folder's weights are not those of its architecture, or its output layer is not linear or
+    caps its logits.
     """
     from transformers import AutoModelForCausalLM
 
@@ -49,8 +49,8 @@ def load_model(folder: str, config: TrainConfig) -> Any:
             "trainer needs; use a decoder-only causal language model"
         )
     if getattr(model.config.get_text_config(), "final_logit_softcapping", None):
-        # On a model with small logits the cap is too weak for choose_path to see it.
-        raise InputError(f"model {folder!r} ({type(model).__name__}) caps its logits, which this trainer does not do")
+        # With small logits the cap is too weak for choose_path to notice it.
+        raise InputError(f"model {folder!r} ({type(model).__name__}) caps its logits: not supported here")
     model.config.use_cache = False
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -61,13 +61,13 @@ def load_model(folder: str, config: TrainConfig) -> Any:
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model = add_adapters(model, config.lora) if config.lora else model
-    # from_pretrained leaves it in evaluation, where Transformers ignores gradient checkpointing without a word.
+    # from_pretrained leaves it in evaluation mode, where Transformers silently ignores gradient checkpointing.
     return model.train()
 
 
 def add_adapters(model: Any, lora: LoraConfig) -> Any:
-    """The model with frozen weights and trainable low-rank adapters. Raises ConfigError where no layer has one of the
-    names asked for."""
+    """The model with frozen weights and trainable low-rank adapters. Raises ConfigError if no layer has one of the
+    target names."""
     import peft
 
     modules = lora.target_modules if lora.target_modules == "all-linear" else list(lora.target_modules)
@@ -83,11 +83,11 @@ def add_adapters(model: Any, lora: LoraConfig) -> Any:
 
 
 def choose_path(run: Any, model: Any, config: TrainConfig) -> tuple[bool, str]:
-    """Whether to pack, and why not where `packing` is auto.
+    """Whether to pack, and why not otherwise.
 
-    Tried on the model itself: the log-probabilities of a tiny group, packed, padded, and by the model's own logits,
-    must agree. `run` is the engine (or Objective) around `model`. Raises InputError where the padded path differs
-    from the model's logits, and ConfigError where packing is asked for and impossible.
+    Tried on the model itself: the log-probabilities of a tiny group, packed, padded, and from the model's own logits,
+    must agree. run: the engine (or Objective) around `model`. Raises InputError if the padded path differs from the
+    model's logits, and ConfigError if packing is required but impossible.
     """
     device = next(model.parameters()).device
     example = _tiny_example(model.config.get_text_config().vocab_size)
@@ -103,8 +103,8 @@ def choose_path(run: Any, model: Any, config: TrainConfig) -> tuple[bool, str]:
         by_rows = response_logprobs(run, padded)
         if not _close(by_rows, expected, tolerance):
             raise InputError(
-                f"{type(model).__name__} changes its logits after the output layer (log-probabilities {by_rows} in "
-                f"place of {expected}); this trainer cannot compute them in chunks"
+                f"{type(model).__name__} changes its logits after the output layer (log-probabilities {by_rows} "
+                f"instead of {expected}); this trainer cannot compute them in chunks"
             )
         if config.packing == "padded":
             return False, "train.packing is padded"
@@ -122,15 +122,15 @@ def choose_path(run: Any, model: Any, config: TrainConfig) -> tuple[bool, str]:
 def _try_packing(
     run: Any, model: Any, example: Example, expected: list[float], tolerance: float, config: TrainConfig
 ) -> str | None:
-    """Why the model cannot be packed, or None; leaves it with the attention that packing needs."""
+    """Why the model cannot be packed, or None; sets the attention that packing needs."""
     device = next(model.parameters()).device
     cpu = device.type == "cpu"
-    # The tiny group is shorter than any window, and on a GPU nothing else would notice one.
+    # The tiny group is shorter than any window, and on a GPU nothing else would detect one.
     window = getattr(model.config.get_text_config(), "sliding_window", None)
     if window is not None and window < config.max_length:
         return f"{type(model).__name__} has a sliding window of {window} tokens, less than train.max_length"
-    # The same group with another first response: what the others see must not change at all. A model whose numbers
-    # are small or coarse can leak from one response into the next within the tolerance.
+    # The same group with another first response: the others must not change at all. With small or coarse numbers a
+    # leak from one response into the next can stay within the tolerance.
     other = replace(example, responses=(array("i", reversed(example.responses[0])), *example.responses[1:]))
     batch, changed = (
         pack([e], [1.0], chunk=config.logits_chunk, multiple=1 if cpu else BLOCK).to(device) for e in (example, other)
@@ -142,14 +142,14 @@ def _try_packing(
     except (ValueError, TypeError, RuntimeError, NotImplementedError, AttributeError) as error:
         return f"{type(model).__name__} does not take a packed row ({first_line(error)})"
     if not _close(found, expected, tolerance):
-        return f"{type(model).__name__} gives other log-probabilities for a packed row ({found}, not {expected})"
+        return f"{type(model).__name__} computes other log-probabilities for a packed row ({found}, not {expected})"
     if not _close(others[1:], found[1:], 1e-6):
         return f"{type(model).__name__} lets one response of a packed row see another ({others[1:]}, not {found[1:]})"
     return None
 
 
 def _plain_logprobs(model: Any, batch: Any) -> list[float]:
-    """Summed log-probability of each response, by the model's own logits of all tokens."""
+    """Summed log-probability of each response, from the model's own logits of all tokens."""
     with torch.no_grad():
         logits_RTV = model(input_ids=batch.tokens_RT, attention_mask=batch.mask_RT, use_cache=False).logits
     logprobs_NV = logits_RTV.flatten(0, 1)[batch.predict_N].float().log_softmax(-1)

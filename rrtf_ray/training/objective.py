@@ -1,4 +1,4 @@
-"""A Batch through the model to its loss: the one module that DeepSpeed wraps."""
+"""From a Batch through the model to its loss: the module that DeepSpeed wraps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rrtf_ray.core.losses import Responses, dpo_loss, rrtf_loss
 from rrtf_ray.core.packing import Batch
 from rrtf_ray.training.attention import block_mask
 
-# log-probabilities (B, T) and what else is known of the responses -> loss and metrics, both sums over groups
+# log-probabilities (B, T) and the other facts of the responses -> loss and metrics, both sums over groups
 GroupLoss = Callable[[Tensor, Responses], tuple[Tensor, dict[str, Tensor]]]
 
 
@@ -71,7 +71,7 @@ class Objective(nn.Module):
 
 
 def plain_model(model: Any) -> Any:
-    """The model as Transformers knows it: without the wrapping that adapters put around it."""
+    """The Transformers model itself, without the wrapper that adapters put around it."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 

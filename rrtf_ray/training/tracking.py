@@ -1,8 +1,8 @@
-"""Metrics to TensorBoard, MLflow or Weights & Biases, beside metrics.jsonl.
+"""Metrics to TensorBoard, MLflow or Weights & Biases, in addition to metrics.jsonl.
 
-Training comes first: a tracker that fails says so once, and after a few failures in a row it is left alone. Steps
-count through the whole training, so that a restart repeats some of them at most. What MLflow and Weights & Biases
-need (server, project, key) they read from their own environment variables.
+Training comes first: a tracker's failure is reported once, and after a few failures in a row the tracker is no longer
+used. Steps are numbered through the whole training, so a restart at most repeats some. MLflow and Weights & Biases
+read their server, project and key from their own environment variables.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Tracker(Protocol):
 
 
 def check(kind: str, folder: str) -> None:
-    """Raise ConfigError where `train.tracking` cannot work here; to be called before anything is started."""
+    """Raises ConfigError if `train.tracking` cannot work here; to be called before anything is started."""
     if kind == "none":
         return
     if not any(_is_installed(name) for name in _PACKAGES[kind]):
@@ -43,17 +43,17 @@ def check(kind: str, folder: str) -> None:
         raise ConfigError(f"train.tracking={kind!r}: the package is not installed; pip install {package}")
     if kind == "tensorboard" and not is_local(folder):
         raise ConfigError(
-            f"train.tracking='tensorboard' appends to files, which {folder!r} cannot; use a local run_dir, or "
+            f"train.tracking='tensorboard' cannot append to files in {folder!r}; use a local run_dir, or "
             "mlflow or wandb"
         )
 
 
 @contextmanager
 def tracker(kind: str, run_name: str, folder: str, settings: Mapping[str, Any]) -> Iterator[Log]:
-    """For the time of the block, a function that passes on a step's metrics; it never raises.
+    """For the duration of the block, a function that passes on a step's metrics; it never raises.
 
-    folder: TensorBoard's event files lie there, and what the others keep on this machine.
-    settings: recorded with the run where the tracker has a place for them.
+    folder: for TensorBoard's event files, and what the others keep on this machine.
+    settings: recorded with the run.
     """
     check(kind, folder)
     careful = _Careful(kind)
@@ -76,25 +76,25 @@ def tracker(kind: str, run_name: str, folder: str, settings: Mapping[str, Any]) 
 
 
 class _Careful:
-    """Calls that may fail: the first failure is told, several in a row end the trying."""
+    """Calls that may fail: the first failure is reported, several in a row end the attempts."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.gave_up = False
         self._in_a_row = 0
-        self._told = False
+        self._reported = False
 
     def attempt(self, call: Callable[[], Any]) -> Any:
         try:
             result = call()
-        except Exception as error:  # whatever a tracker's library or its server thinks of
+        except Exception as error:  # anything that a tracker's library or its server raises
             self._in_a_row += 1
             self.gave_up = self._in_a_row >= _MOST_FAILURES
-            if not self._told:
-                self._told = True
-                log.warning("train.tracking=%r failed; training goes on", self.kind, exc_info=True)
+            if not self._reported:
+                self._reported = True
+                log.warning("train.tracking=%r failed; training continues", self.kind, exc_info=True)
                 text = f"train.tracking={self.kind!r} failed: {first_line(error)}"
-                say(f"{text}; training goes on, metrics.jsonl has its metrics")
+                say(f"{text}; training continues, and metrics.jsonl has its metrics")
             return None
         self._in_a_row = 0
         return result
@@ -104,7 +104,7 @@ class _TensorBoard:
     def __init__(self, run_name: str, folder: str, settings: Mapping[str, str]) -> None:
         library = "torch.utils.tensorboard" if _is_installed("tensorboard") else "tensorboardX"
         place = resolve(join(folder, run_name))[1]
-        # The files' own names count in seconds: a second start within one would write over the first.
+        # File names count in whole seconds: two starts within one would overwrite each other.
         self._writer = importlib.import_module(library).SummaryWriter(place, filename_suffix=f".{time.time_ns()}")
         rows = [f"| {key} | {value} |" for key, value in settings.items()]
         self._writer.add_text("settings", "\n".join(["| setting | value |", "|---|---|", *rows]))
@@ -124,18 +124,18 @@ class _MLflow:
 
         self._mlflow = mlflow
         place = join(folder, run_name, _MLFLOW_RUN)
-        if exists(place):  # a restart goes on with the same curve
+        if exists(place):  # a restart continues the same curve
             try:
                 mlflow.start_run(run_id=read_bytes(place).decode())
                 return
-            except Exception:  # removed since, or on another server
-                log.info("MLflow does not know the run of before; it gets a new one", exc_info=True)
+            except Exception:  # removed in the meantime, or on another server
+                log.info("MLflow does not know the previous run; it gets a new one", exc_info=True)
         run = mlflow.start_run(run_name=run_name)
         write_bytes(place, run.info.run_id.encode())
         try:
             mlflow.log_params(dict(settings))
-        except Exception:  # e.g. a value that is too long for this server: the metrics matter more
-            log.warning("MLflow did not take the settings", exc_info=True)
+        except Exception:  # e.g. a value too long for this server: the metrics matter more
+            log.warning("MLflow did not accept the settings", exc_info=True)
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         self._mlflow.log_metrics(dict(metrics), step=step)
@@ -156,9 +156,9 @@ class _Wandb:
         self._run = wandb.init(
             name=run_name,
             id=fingerprint(folder, run_name, dict(settings)),
-            resume="allow",  # a restart goes on with the same curve
+            resume="allow",  # a restart continues the same curve
             config=dict(settings),
-            settings={"login_timeout": 30},  # it would wait for a key at a terminal that it cannot show
+            settings={"login_timeout": 30},  # or it waits for a key at a terminal that nobody sees
             **place,
         )
 
@@ -177,7 +177,7 @@ _OPEN: dict[str, Callable[[str, str, Mapping[str, str]], _Tracker]] = {
 
 
 def _is_installed(name: str) -> bool:
-    """A folder of that name in the working directory (wandb and mlflow leave some) is no package."""
+    """Whether it is a package, not a folder of that name in the working directory (wandb and mlflow leave some)."""
     spec = importlib.util.find_spec(name)
     return spec is not None and spec.origin is not None
 

@@ -1,8 +1,7 @@
 """One optimizer step after another, on this worker's share of each: no Ray here.
 
-All workers lay out the same passes from the same seed, so that they make equally many (a collective operation would
-hang otherwise). Losses are summed over a step's groups and divided by their number over all passes and workers, so
-that neither changes the result.
+All workers plan the same passes, so they make equally many (otherwise a collective operation would hang). Losses are
+summed over a step's groups and divided by their number over all passes and workers, so neither changes the result.
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ class Trainer:
     def step(self, examples: Sequence[Example]) -> dict[str, float]:
         """One optimizer step on these examples (of all workers); its metrics are over all workers.
 
-        Raises StageError naming the problems where the loss or the gradient is not finite; the engine cannot be used
-        any more then, and the last training state stays as it is.
+        Raises StageError naming the problems if the loss or the gradient is not finite; the engine is then unusable,
+        and the last training state stays as it is.
         """
         started = time.monotonic()
         passes = list(self._passes(examples))
@@ -47,7 +46,7 @@ class Trainer:
         suspects: list[str] = []
         for number, batch in enumerate(passes):
             self.engine.set_gradient_accumulation_boundary(number == len(passes) - 1)
-            # DeepSpeed takes the mean over workers; what we want is the mean over the step's groups.
+            # DeepSpeed takes the mean over workers; we want the mean over the step's groups.
             loss, metrics = self.engine(batch.to(self.engine.device), self._loss, self.world / len(examples))
             if not torch.isfinite(loss):
                 suspects += batch.problem_ids
@@ -64,19 +63,19 @@ class Trainer:
         if grad_norm is None:
             grad_norm = float(self.engine.get_global_grad_norm() or 0.0)
         self._require_finite(grad_norm, [e.problem_id for e in examples], "gradient")
-        seconds = max(1e-9, time.monotonic() - started)
+        elapsed_s = max(1e-9, time.monotonic() - started)
         return {
             "loss": found["loss"],
             **means(found),
             "grad_norm": grad_norm,
             "learning_rate": self.engine.get_lr()[0],
-            "tokens_per_s": found["tokens"] / seconds,
-            "response_tokens_per_s": found["response_tokens"] / seconds,
+            "tokens_per_s": found["tokens"] / elapsed_s,
+            "response_tokens_per_s": found["response_tokens"] / elapsed_s,
             "padding_share": 1 - found["tokens"] / found["positions"],
         }
 
     def references(self, examples: Sequence[Example]) -> list[Example]:
-        """The examples with the summed log-probability of each response under the model as it is now."""
+        """The examples with the summed log-probability of each response under the current model."""
         found: dict[str, tuple[float, ...]] = {}
         self.engine.eval()
         size = max(1, self.config.batch_groups)
@@ -95,10 +94,10 @@ class Trainer:
         return (batch for batch, _ in self._batches(examples))
 
     def _batches(self, examples: Sequence[Example]) -> Iterator[tuple[Batch, list[Example]]]:
-        """This worker's passes, each with its examples; a place without any repeats the shortest with weight 0: the
-        pass must happen for the collectives' sake."""
+        """This worker's passes, each with its examples. An empty place repeats the shortest with weight 0: collectives
+        need the pass."""
         costs = [e.num_tokens for e in examples]
-        if not self.packed:  # every row of a pass is as wide as the widest, at most that of the step
+        if not self.packed:  # every row of a pass is as wide as the widest, at most the widest of the step
             width = max(len(e.prompt) + max(map(len, e.responses)) for e in examples)
             costs = [len(e.responses) * width for e in examples]
         for places in plan_passes(costs, self.config.tokens_per_pass, self.world):
@@ -114,8 +113,8 @@ class Trainer:
         return pack(examples, weights, chunk=chunk, multiple=BLOCK if self.config.use_gpu else 1)
 
     def _counted(self, batch: Batch, loss: torch.Tensor, metrics: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """What is added up over passes and workers: the metrics, this pass's part of the step's loss, and its size. A
-        pass for the collectives' sake is nothing but padding."""
+        """What is summed over passes and workers: the metrics, this pass's part of the step's loss, and its size. All
+        of a pass with weight 0 is padding."""
         return metrics | {
             "loss": loss.detach() / self.world,
             "tokens": batch.num_tokens * (metrics["num_groups"] > 0),
@@ -123,7 +122,7 @@ class Trainer:
         }
 
     def _require_finite(self, value: float, suspects: list[str], what: str) -> None:
-        """On all workers alike: `value` is the same for all of them."""
+        """Raises StageError if it is not; on all workers alike, as `value` is the same for all."""
         if math.isfinite(value):
             return
         everyone: list[Any] = [None] * self.world

@@ -14,7 +14,8 @@ from rrtf_ray.config import TrainConfig
 from rrtf_ray.core.examples import Example, choose, schedule, tokenize
 from rrtf_ray.errors import RRTFError, StageError
 from rrtf_ray.records import Ranking, Reason
-from rrtf_ray.store.files import local_copy, upload_dir
+from rrtf_ray.store.files import upload_dir
+from rrtf_ray.store.models import local_folder
 from rrtf_ray.store.rows import RowStore
 from rrtf_ray.training.engine import load_state, save_state, start_engine, whole_weights
 from rrtf_ray.training.messages import Failed, Message, Started, Step, TrainTask
@@ -44,7 +45,7 @@ def _train(task: TrainTask, rank: int, world: int, tell: Tell) -> None:
     from transformers import AutoTokenizer
 
     config = task.config
-    folder = local_copy(task.model) if "://" in task.model else task.model
+    folder = local_folder(task.model)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     rankings = RowStore(task.rankings, Ranking, "problem_id").read()
     examples, left_out = make_examples(rankings, tokenizer, task.template, config)

@@ -78,7 +78,7 @@ def test_choose_takes_a_person_for_a_teacher():
 
 
 def responses(*pairs):
-    """A ranking of one candidate for each (id, completion), best first: the first passes all four tests, ..."""
+    """A ranking of one candidate per (id, completion), best first: the first passes all four tests, ..."""
     outcomes = [(Outcome.PASSED, 4), *((Outcome.FAILED, n) for n in (3, 2, 1, 0)), (Outcome.COMPILE_ERROR, 0)]
     return ranking(
         *[

@@ -37,7 +37,7 @@ def program_of(response: str, prompt: str = STUB, **changes: Any) -> str:
 
 
 def run(program: str, expression: str) -> Any:
-    """What node says; the program's own output is not wanted."""
+    """Node's verdict; the program's own output is discarded."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("there is no node on this machine")

@@ -121,7 +121,7 @@ def test_filler_up_to_a_multiple():
 
 
 def expected_to_see(examples, filler):
-    """Entry (i, j): may token i of the packed row see token j? By the names of the tokens' owners."""
+    """Entry (i, j): whether token i of the packed row may see token j, by the names of the tokens' owners."""
     owners = []
     for g, e in enumerate(examples):
         owners += [(g, None)] * len(e.prompt)

@@ -4,30 +4,26 @@ import asyncio
 import json
 import math
 
+from rrtf_ray.serving.models import EngineDescription
 from rrtf_ray.serving.settings import EngineSettings
 
 
 class ScriptedServer:
     """Answers every request with `word` after `seconds`.
 
-    broken: its log-probabilities are no numbers, as those of broken weights.
+    broken: its log-probabilities are NaN, as with broken weights.
     """
 
     def __init__(self, word, tokenizer, seconds, broken):
         self._word, self._tokenizer, self._seconds, self._broken = word, tokenizer, seconds, broken
 
     async def describe(self):
-        return {
-            "adapters": [],
-            "max_model_len": 128,
-            "vocab_size": 400,
-            "chat": False,
-            "tokenizer": self._tokenizer,
-            "max_ongoing_requests": 4,
-        }
+        return EngineDescription(
+            adapters=(), context=128, vocab_size=400, chat=False, capacity=4, tokenizer=self._tokenizer
+        )
 
     async def settings(self):
-        return EngineSettings(model=self._word, name="fast").model_dump()
+        return EngineSettings(model=self._word, name="fast")
 
     async def answer(self, call, body):
         await asyncio.sleep(self._seconds)

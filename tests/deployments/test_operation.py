@@ -1,5 +1,5 @@
 """How the service is run: replicas come with load and go, killed ones are replaced, checkpoints are rolled out and
-taken back. Ray Serve and the gateway are real; the engine is scripted, so that a replica starts in a second."""
+rolled back. Ray Serve and the gateway are real; the engine is scripted, so a replica starts in a second."""
 
 import contextlib
 import threading
@@ -19,7 +19,7 @@ LIMIT_S = 90.0
 
 
 def scripted_app(word, tokenizer, *, seconds=0.05, broken=False, **options):
-    """A Ray Serve application that answers as EngineServer does: `word`, after some seconds."""
+    """A Ray Serve application that answers like EngineServer: `word`, after some seconds."""
     from ray import serve
 
     from tests.deployments.scripted_server import ScriptedServer
@@ -95,7 +95,7 @@ def kill(name):
 
 @contextlib.contextmanager
 def load(url, clients):
-    """So many clients who ask without a pause; gives the list of all (status, text) so far."""
+    """Clients that ask without pause; yields the list of all (status, text) so far."""
     answers, stop = [], threading.Event()
 
     def ask():
@@ -142,7 +142,7 @@ def test_a_rollout_fails_no_request_and_a_broken_checkpoint_is_taken_back(url, t
     builds = {"broken": scripted_app("no", tokenizer, broken=True), "new": scripted_app("new", tokenizer)}
     monkeypatch.setattr(module, "engine_app", lambda settings: builds[settings.model])
     with load(url, clients=3) as answers:
-        with pytest.raises(StageError, match=r"broken was taken back, number 1 answers as before.*log-prob"):
+        with pytest.raises(StageError, match=r"broken was rolled back, number 1 answers as before.*log-prob"):
             module.rollout("broken", "fast")
         assert set(answers) == {(200, "old")}
         module.rollout("new", "fast")
@@ -157,7 +157,7 @@ def test_a_rollout_fails_no_request_and_a_broken_checkpoint_is_taken_back(url, t
 def test_a_rollout_of_an_unknown_model_names_those_there_are(url):
     from rrtf_ray.deployments.rollout import rollout
 
-    with pytest.raises(InputError, match="no model 'slow' is served here; there are: fast"):
+    with pytest.raises(InputError, match="no model 'slow' is served here; available: fast"):
         rollout("new", "slow")
 
 

@@ -27,7 +27,7 @@ SUFFIX = "\n\nprint(double(4))\n"
 
 @pytest.fixture(scope="module")
 def checkpoint(student, tmp_path_factory):
-    """The small student, with a chat template, which its makers did not give it."""
+    """The small student with a chat template, which it does not have by itself."""
     folder = tmp_path_factory.mktemp("served") / "model"
     shutil.copytree(student, folder)
     (folder / "chat_template.jinja").write_text(TEMPLATE)
@@ -86,7 +86,7 @@ def expected(checkpoint):
 
 
 def choices(answer):
-    """The choices of a stream's events, one after the other."""
+    """The choices of a stream's events, in order."""
     lines = [line.removeprefix("data: ") for line in answer.text.split("\n\n") if line.startswith("data: {")]
     return [choice for line in lines for choice in json.loads(line).get("choices", ())]
 
@@ -275,7 +275,7 @@ def test_the_page_works(service):
 
 
 def test_a_killed_engine_costs_its_requests_in_flight_and_comes_back(service, http):
-    """Last: it takes the engine away. A request in flight fails with a clear 503; one that comes after it waits."""
+    """Last, as it kills the engine. A request in flight fails with a clear 503; a later one waits."""
     ours = psutil.Process().children(recursive=True)
     (engine,) = [p for p in ours if "VLLM::EngineCor" in p.name()]
     body = {"prompt": PREFIX, "max_tokens": 450, "n": 16, "ignore_eos": True}

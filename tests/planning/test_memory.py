@@ -39,7 +39,7 @@ def parts(**changes):
     [(1, 2000, 2000, 3000), (2, 2000, 500, 3000), (3, 500, 500, 3000)],
 )
 def test_each_stage_of_zero_partitions_one_thing_more(stage, weights, gradients, optimizer):
-    """Rajbhandari et al.: 2, 2 and 12 bytes a parameter; stage 1 divides the 12, stage 2 the gradients too, 3 all."""
+    """Rajbhandari et al.: 2, 2 and 12 bytes per parameter; stage 1 divides the 12, stage 2 the gradients too, 3 all."""
     found = parts(zero_stage=stage)
     assert [found[n].device for n in ("weights", "gradients", "optimizer")] == [weights, gradients, optimizer]
 
@@ -51,7 +51,7 @@ def test_without_zero_there_is_no_second_copy_of_the_weights():
 
 
 def test_a_layer_keeps_32_bytes_a_token_and_hidden_value():
-    """34 sbh of Korthikanti et al. without the two masks of dropout; 100 tokens, 4 layers, width 10."""
+    """34 sbh of Korthikanti et al. without the two dropout masks; 100 tokens, 4 layers, width 10."""
     assert parts()["activations"].device == 32 * 10 * 100 * 4
     assert parts(bytes_per_value=4)["activations"].device == 2 * 32 * 10 * 100 * 4
 

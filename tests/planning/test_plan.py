@@ -1,4 +1,4 @@
-"""`rrtf plan` as a user meets it, on architectures that are a config.json and nothing else."""
+"""`rrtf plan` as a user meets it, on architectures that are only a config.json."""
 
 import json
 import re
@@ -73,7 +73,7 @@ def test_the_memory_in_a_configuration_is_the_commands(plan, tmp_path, name, arc
     assert table[-1].endswith("of 80 GiB: fits")
     printed = plan(architecture, "--config", str(path), f"problems.source={tmp_path}/none")
     assert "\n".join(table) in printed
-    assert "unknown until problems.source is there" in printed
+    assert "unknown until problems.source exists" in printed
 
 
 def test_numbers_of_a_tiny_model(plan):
@@ -104,7 +104,7 @@ def test_what_does_not_fit_names_what_does(plan):
 def test_offloading_shows_the_hosts_share(plan):
     printed = plan(STARCODER2_3B, "train.use_gpu=true", "train.dtype=bfloat16", "train.offload=optimizer")
     assert re.search(r"optimizer +0\.00  and 33\.87 of the host's memory", printed)
-    assert re.search(r"host +50\.80  a worker", printed)  # 12 for the optimizer, 2 + 4 for gradients
+    assert re.search(r"host +50\.80  per worker", printed)  # 12 for the optimizer, 2 + 4 for gradients
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_problems_are_counted_from_the_rankings_if_they_are_there(plan, tmp_path
         (None, "no config.json"),
         ("{}", "cannot be loaded"),
         ('{"model_type": "no-such-model"}', "cannot be loaded"),
-        ('{"model_type": "vit"}', "no causal language model"),
+        ('{"model_type": "vit"}', "not a causal language model"),
     ],
 )
 def test_a_model_that_is_unknown(tmp_path, capsys, content, says):

@@ -1,4 +1,4 @@
-"""`rrtf quantize`: outputs are whole or as they were. tests/test_e2e.py compares by real engines."""
+"""`rrtf quantize`: outputs are complete or unchanged. tests/test_e2e.py compares real engines."""
 
 import errno
 
@@ -22,13 +22,13 @@ def test_an_output_that_holds_something_else_is_left_alone(student, config, tmp_
     output = tmp_path / "mine"
     output.mkdir()
     (output / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"mine is not empty, and not what `rrtf quantize` makes of"):
+    with pytest.raises(InputError, match=r"mine is not empty and not what `rrtf quantize` makes of"):
         quantize(config, str(student), str(output), evaluated=False)
     assert [p.name for p in output.iterdir()] == ["notes.txt"]
 
 
 class FullStore(LocalFileSystem):
-    """This machine's files as a store whose last byte is taken when a manifest is written."""
+    """This machine's files as a store that is full when a manifest is written."""
 
     protocol = "full"
 

@@ -1,4 +1,4 @@
-"""Int8 checkpoints: what is rounded and what is not, that Transformers reads them, and what is refused."""
+"""Int8 checkpoints: what is rounded and what is not, that Transformers reads them, and what is rejected."""
 
 import resource
 
@@ -117,8 +117,8 @@ def broken(folder):
     [
         (no_linear_layers, r"GPT2LMHeadModel\) has no linear layers"),
         (experts, r"mixture of experts \(model\.layers\.0\..*experts"),
-        (diverged, r"model\.layers\.1\.mlp\.up_proj\.weight holds values that are not finite"),
-        (quantized_already, "is quantized already"),
+        (diverged, r"model\.layers\.1\.mlp\.up_proj\.weight has values that are not finite"),
+        (quantized_already, "is already quantized"),
         (broken, "cannot be loaded"),
     ],
 )

@@ -90,7 +90,7 @@ def test_every_single_mistake_fails_a_test(problems):
 
 
 def test_mistakes_often_pass_some_asserts(problems):
-    """Partly right programs are what a graded ranking tells apart."""
+    """A graded ranking distinguishes partly right programs."""
     partly = 0
     compositions = [c for c, _ in draw_solvable(Share.TRAIN, 200, 3)]
     for problem, composition in zip(problems[0], compositions, strict=True):

@@ -19,7 +19,7 @@ from rrtf_ray.quickstart.tokenizer import SPECIAL_TOKENS
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """Threads that wait for each other take minutes for a second's work on a machine that is busy."""
+    """On a busy machine, threads that wait for each other take minutes for a second's work."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(student_module, "NUM_THREADS", 1)
         yield

@@ -1,4 +1,4 @@
-"""The page in a real headless Chromium: what a person does with the keyboard, and what must appear.
+"""The page in a real headless Chromium: what a person types, and what must appear.
 
 `check_page` works on any service that has a model with fill-in-the-middle; a scripted one lets more be seen.
 """
@@ -22,7 +22,7 @@ FLAGS = [
 
 @contextlib.contextmanager
 def chromium_page():
-    """A new page. Skips the test where this machine has no Chromium."""
+    """A new page. Skips the test if this machine has no Chromium."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no Chromium on this machine (apt-get install chromium)")
@@ -37,7 +37,7 @@ def chromium_page():
 
 
 def fill_key(page, url, key):
-    """Open the page and give it a key; ends when the models are listed. Returns what its console says from then on."""
+    """Open the page and give it a key; ends when the models are listed. Returns its console's messages from then on."""
     from playwright.sync_api import expect
 
     said = []
@@ -52,7 +52,7 @@ def fill_key(page, url, key):
 
 
 def put_cursor(page, after):
-    """Put the cursor behind a text of the code, by the keyboard's own means."""
+    """Put the cursor after a text in the code, using only the keyboard."""
     page.get_by_label("Code", exact=True).focus()
     page.evaluate(
         "text => { const c = document.getElementById('code'); const i = c.value.indexOf(text) + text.length;"
@@ -62,8 +62,8 @@ def put_cursor(page, after):
 
 
 def check_page(page, url, key):
-    """Without a key the page says so; with one, Ctrl+Enter brings a completion to the cursor, and Escape takes it
-    back."""
+    """Without a key the page says so; with one, Ctrl+Enter brings a completion to the cursor, and Escape removes
+    it."""
     from playwright.sync_api import expect
 
     page.goto(url)

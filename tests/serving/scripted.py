@@ -1,7 +1,7 @@
-"""A scripted engine behind the real gateway: what a model would answer is decided by the test.
+"""A scripted engine behind the real gateway: the test decides what the model answers.
 
 The script is in the prompt's tokens: the engine "generates" what `say` returns for the request's body. Its stream has
-one event a token, as vLLM's.
+one event per token, like vLLM's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rrtf_ray.quickstart.tokenizer import train_tokenizer
 from rrtf_ray.serving.app import make_app
 from rrtf_ray.serving.gateway import Gateway
 from rrtf_ray.serving.keys import Keys
-from rrtf_ray.serving.models import engine_from
+from rrtf_ray.serving.models import EngineDescription, engine_from
 from rrtf_ray.serving.settings import GatewaySettings
 
 CONTEXT = 128
@@ -39,9 +39,9 @@ def plain_tokenizer_json() -> str:
 
 
 class ScriptedEngine:
-    """`say(body)` is the list of texts, a token each, that it answers with; `gate`, if set, holds every token back.
+    """say(body): the texts, one per token, that it answers with. gate: if set, holds every token back.
 
-    asked: every body. closed: requests whose stream was ended before its time.
+    asked: every body. closed: requests whose stream was ended early.
     """
 
     def __init__(self, say: Callable[[dict[str, Any]], list[str]]) -> None:
@@ -124,12 +124,12 @@ def scripted_gateway(
 
 
 def add_engine(gateway, engine, *, tokenizer=None, name="rrtf", number=1, chat=False, adapters=()) -> None:
-    description = {
-        "adapters": list(adapters),
-        "max_model_len": CONTEXT,
-        "vocab_size": 400,
-        "chat": chat,
-        "tokenizer": tokenizer or tokenizer_json(),
-        "max_ongoing_requests": 4,
-    }
+    description = EngineDescription(
+        adapters=tuple(adapters),
+        context=CONTEXT,
+        vocab_size=400,
+        chat=chat,
+        capacity=4,
+        tokenizer=tokenizer or tokenizer_json(),
+    )
     gateway.models.add(name, engine_from(description, number, engine))

@@ -26,7 +26,7 @@ ENDS = {"starcoder": "<|endoftext|>", "qwen": "<|endoftext|>", "deepseek": "<｜
 
 
 def byte_level(special: tuple[str, ...], plain: tuple[AddedToken, ...] = ()) -> Tokenizer:
-    """Byte-level BPE. special: flagged special; plain: added tokens as they are given."""
+    """Byte-level BPE. special: flagged special. plain: ordinary added tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -42,7 +42,7 @@ def byte_level(special: tuple[str, ...], plain: tuple[AddedToken, ...] = ()) -> 
 
 
 def sentence_piece(special: tuple[str, ...], plain: tuple[AddedToken, ...] = (), legacy: bool = False) -> Tokenizer:
-    """As Llama's and Mistral's: `▁` for spaces, one put before every text, and bytes for unknown characters."""
+    """Like Llama's and Mistral's: `▁` for spaces, one before every text, and bytes for unknown characters."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=True)
     tokenizer.train_from_iterator(
@@ -197,7 +197,7 @@ def test_markers_in_code_are_plain_text(kind, text):
 
 
 def test_the_smuggling_tests_can_fail():
-    """What a tokenizer makes of the same texts by itself, also when it is told to encode special tokens."""
+    """What a tokenizer makes of the same texts by itself, also when it is set to encode special tokens."""
     tokenizer = byte_level((), (AddedToken("<|fim_prefix|>", special=False, normalized=False),))
     tokenizer.encode_special_tokens = True
     marker = tokenizer.token_to_id("<|fim_prefix|>")
@@ -389,7 +389,7 @@ def test_one_long_line_is_cut_inside():
 @pytest.mark.parametrize("is_prefix", [True, False])
 @pytest.mark.parametrize("kind", ["starcoder trimmed", "codellama", "codellama legacy"])
 def test_a_cut_that_is_encoded_anew_is_never_longer_than_its_limit(kind, is_prefix):
-    """Inside words the tokens of what is kept are others than before, and more."""
+    """Inside words the rest has other tokens than before, and more."""
     tokenizer = tokenizer_of(kind)
     code = encode(tokenizer, "returnselfprintindexcontinue" * 3, frozenset(), joined=not is_prefix)
     for limit in range(len(code.ids) + 1):
@@ -405,7 +405,7 @@ def test_a_large_max_tokens_costs_the_code_at_most_half_of_the_context():
 
 
 class CountingTokenizer:
-    """A tokenizer that counts the characters which it is given."""
+    """A tokenizer that counts the characters it is given."""
 
     def __init__(self, tokenizer):
         self._tokenizer = tokenizer
@@ -422,7 +422,7 @@ class CountingTokenizer:
 @pytest.mark.parametrize("kind", ["starcoder", "codellama", "codestral"])
 @pytest.mark.parametrize("text", [program(100_000), "x" * 1_000_000, " " * 1_000_000, "\n" * 1_000_000, "😀" * 250_000])
 def test_cost_follows_the_context_and_not_the_file(kind, text):
-    """Characters that the tokenizer gets to see: at most a few dozen for each token of the context."""
+    """Characters that the tokenizer sees: at most a few dozen per token of the context."""
     tokenizer = CountingTokenizer(tokenizer_of(kind))
     markers = find_markers(tokenizer)
     fitted = fill_in_the_middle(tokenizer, markers, text, text, context=500, max_tokens=100)
@@ -587,7 +587,7 @@ def test_other_prompts_are_plain(prompt):
 
 
 def test_large_prompts_are_read_in_one_pass():
-    """Runs of blanks, line ends and markers, each of a kind that a careless pattern takes minutes for."""
+    """Runs of blanks, line ends and markers that would each take a careless pattern minutes."""
     for filler in (
         "\n" * 300_000,
         " " * 300_000,

@@ -1,4 +1,4 @@
-"""Requests that nobody would write: made by schemathesis from the description of the routes, right and wrong ones."""
+"""Requests that nobody would write: valid and invalid ones, made by schemathesis from the routes' description."""
 
 import asyncio
 import json

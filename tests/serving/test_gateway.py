@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import json
+import pickle
 
 import httpx
 import pytest
 from tokenizers import Tokenizer
 
 from rrtf_ray.serving.keys import load_keys
+from rrtf_ray.serving.models import EngineDescription, engine_from
 from tests.serving.scripted import ScriptedEngine, add_engine, plain_tokenizer_json, scripted_gateway, tokenizer_json
 
 MIDDLE = ["    ", "return ", "a ", "+ ", "b", "\n"]
@@ -27,7 +29,7 @@ def engine():
 
 @pytest.fixture
 def ask(engine, tokenizers):
-    """Send requests to a new gateway, which holds no state between calls of this function."""
+    """Send requests to a new gateway, which keeps no state between calls of this function."""
 
     def _ask(*requests, headers=None, **options):
         options.setdefault("tokenizer", tokenizers[0])
@@ -268,7 +270,7 @@ def test_a_body_that_is_no_request(ask, raw, says):
 
 def test_an_unknown_model_is_not_found(ask):
     answer = ask(post("/v1/completions", {"model": "gpt", "prompt": "a"}))
-    error = check_refused(answer, 404, param="model", says="'gpt' does not exist; there are: rrtf")
+    error = check_refused(answer, 404, param="model", says="'gpt' does not exist; available: rrtf")
     assert error["code"] == "model_not_found"
 
 
@@ -322,7 +324,7 @@ def test_a_keys_rate_is_kept(ask):
     body = {"prompt": "a", "max_tokens": 1}
     *served, over = ask(*[post("/v1/completions", body)] * 4, rate=3)
     assert [a.status_code for a in served] == [200] * 3
-    error = check_refused(over, 429, says="requests a minute")
+    error = check_refused(over, 429, says="requests per minute")
     assert error["type"] == "rate_limit_error"
     assert 1 <= int(over.headers["retry-after"]) <= 20
 
@@ -334,7 +336,7 @@ async def client_of(app):
 
 
 async def until(condition):
-    """Let the loop go on until the condition holds; fails the test where it never does."""
+    """Run the loop until the condition holds; fails the test if it never does."""
     for _ in range(10_000):
         if condition():
             return
@@ -439,6 +441,15 @@ def test_adapters_are_names_of_their_engine(engine, tokenizers):
     asyncio.run(run())
 
 
+def test_what_an_engine_says_of_itself_crosses_a_process_border(engine, tokenizers):
+    description = EngineDescription(("docs",), 128, 400, True, 4, tokenizers[0])
+    copied = pickle.loads(pickle.dumps(description))
+    assert copied == description
+    found = engine_from(copied, 2, engine)
+    assert (found.number, found.adapters, found.context, found.capacity, found.chat) == (2, ("docs",), 128, 4, True)
+    assert found.markers is not None
+
+
 def test_health_asks_the_model_itself(engine, tokenizers):
     async def run():
         gateway, app = scripted_gateway(engine, tokenizer=tokenizers[0])
@@ -457,7 +468,7 @@ def test_health_asks_the_model_itself(engine, tokenizers):
 
 
 async def leave(app, body, when):
-    """Send a streaming request by ASGI itself, and go away once `when(sent)` holds; returns what was sent."""
+    """Send a streaming request by plain ASGI, and disconnect once `when(sent)` holds; returns what was sent."""
     sent, gone = [], asyncio.Event()
     raw = json.dumps(body).encode()
     messages = [{"type": "http.request", "body": raw, "more_body": False}]
@@ -519,5 +530,23 @@ def test_metrics_tell_routes_statuses_and_tokens(engine, tokenizers):
         assert 'rrtf_requests_total{model="other",route="other",status="404"} 1.0' in text
         assert 'rrtf_generated_tokens_total{model="rrtf"} 12.0' in text
         assert 'rrtf_time_to_first_token_seconds_count{model="rrtf"} 1.0' in text
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("suffix", [{}, {"suffix": "b"}])
+def test_all_metrics_of_an_adapter_bear_its_own_name(engine, tokenizers, suffix):
+    async def run():
+        gateway, app = scripted_gateway(engine, tokenizer=tokenizers[0])
+        add_engine(gateway, engine, tokenizer=tokenizers[0], adapters=("docs",))
+        body = {"model": "docs", "prompt": "a", "max_tokens": 4} | suffix
+        async with client_of(app) as client:
+            for stream in (True, False):
+                await client.post("/v1/completions", json=body | {"stream": stream})
+            text = (await client.get("/metrics")).text
+        assert 'rrtf_requests_total{model="docs",route="/v1/completions",status="200"} 2.0' in text
+        assert 'rrtf_generated_tokens_total{model="docs"} 8.0' in text
+        assert 'rrtf_time_to_first_token_seconds_count{model="docs"} 1.0' in text
+        assert 'model="rrtf"' not in text
 
     asyncio.run(run())

@@ -197,7 +197,7 @@ def test_mistakes_in_the_environment_name_the_entry_and_no_secret(value, says):
 
 
 def test_a_name_in_both_places_is_refused(write):
-    with pytest.raises(InputError, match=r"RRTF_API_KEYS, entry 1: the name 'alice' stands at .*keys\.txt:1 too"):
+    with pytest.raises(InputError, match=r"RRTF_API_KEYS, entry 1: the name 'alice' is also at .*keys\.txt:1;"):
         load_keys(write(f"alice {hashed(SECRET)}"), f"alice={OTHER}")
 
 

@@ -41,13 +41,13 @@ def now():
 
 
 async def settle():
-    """Let every task go on as far as it can without time passing."""
+    """Let every task run as far as it can without time passing."""
     for _ in range(10):
         await asyncio.sleep(0)
 
 
 class Client:
-    """A request in a task of its own, which keeps its slot until `end`."""
+    """A request in its own task, which keeps its slot until `end`."""
 
     def __init__(self, admission, key="k", concurrency=None, log=None):
         self.running = False
@@ -71,7 +71,7 @@ class Client:
 
 
 async def serve_all(admission, clients):
-    """End whatever runs until nothing is left."""
+    """End running requests until none is left."""
     while not all(client.task.done() for client in clients):
         for client in clients:
             if client.running:
@@ -81,7 +81,7 @@ async def serve_all(admission, clients):
 
 
 def assert_at_rest(admission):
-    """No slot is lost or doubled: as many as there are can be had at once, and not one more."""
+    """No slot is lost or doubled: exactly as many as exist can be taken at once."""
     assert (admission.ongoing, admission.queued) == (0, 0)
     assert not admission._ongoing_of
     assert not admission._waiting
@@ -232,7 +232,7 @@ def test_a_late_request_of_another_key_waits_for_one_of_the_burst_only():
 def test_a_burst_that_fills_the_queue_makes_room_for_another_key():
     async def go():
         admission = Admission(1, 3, 30)
-        burst = [Client(admission, "burst") for _ in range(5)]  # one runs, three wait, one is turned away
+        burst = [Client(admission, "burst") for _ in range(5)]  # one runs, three wait, one is rejected
         await settle()
         assert (await burst[4].rejected())[0] == Reason.QUEUE
         first = Client(admission, "late")

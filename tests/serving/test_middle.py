@@ -10,7 +10,7 @@ from rrtf_ray.serving.middle import Middle, trim
 
 
 def streamed(text: str, suffix: str, sizes: list[int]) -> tuple[str, bool]:
-    """The same in chunks of these sizes, over and over."""
+    """The same in chunks of these sizes, repeated."""
     middle, shown, at, turn = Middle(suffix), "", 0, 0
     while at < len(text):
         size = sizes[turn % len(sizes)]
@@ -137,6 +137,6 @@ def test_random_chunks_of_random_code_give_the_same(seed: int) -> None:
 
 
 def test_long_lines_and_large_suffixes_cost_little() -> None:
-    """Counted by what is held, not by time: a line of 20,000 characters in a suffix of 2 MB flows through."""
+    """Measured by what is held back, not by time: a line of 20,000 characters with a suffix of 2 MB flows through."""
     middle = Middle("x" * 1_000_000 + "\n" + " " * 1_000_000)
     assert len("".join(middle.feed("y" * 10) for _ in range(2000))) == 20_000

@@ -1,4 +1,4 @@
-"""The page against the real gateway with a scripted engine, so that it can be watched while it streams."""
+"""The page against the real gateway with a scripted engine, so it can be watched while it streams."""
 
 import asyncio
 import threading

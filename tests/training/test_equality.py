@@ -63,7 +63,7 @@ PACKABLE = ["gpt_bigcode", "gpt2", "starcoder2", "llama", "qwen2", "gpt_neox", "
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Models this small only lose by more, the most where other processes want the same cores."""
+    """More threads only slow models this small down, most of all on a busy machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -176,7 +176,7 @@ def settings(**changes):
 
 
 def ready(folder, config, packed=True):
-    """An Objective in training mode, on the path that it was found to be able to take."""
+    """An Objective in training mode, on the path that `choose_path` found."""
     model = load_model(folder, config)
     objective = Objective(model, config.logits_chunk)
     found, why = choose_path(objective, model, config)
@@ -192,7 +192,7 @@ def batches(examples, config, packed):
 
 
 def ours(objective, made, count, loss=None):
-    """Loss, and gradients by name, added up over passes."""
+    """Loss, and gradients by name, summed over passes."""
     objective.zero_grad()
     total = 0.0
     for batch in made:

@@ -1,4 +1,4 @@
-"""What only a GPU can show: FlexAttention over a packed row gives what the CPU's attention gives."""
+"""What only a GPU can show: FlexAttention over a packed row equals the CPU's attention."""
 
 from array import array
 

@@ -1,4 +1,4 @@
-"""Trackers: TensorBoard for real; MLflow and Weights & Biases through modules of theirs that write down each call."""
+"""Trackers: TensorBoard for real; MLflow and Weights & Biases through stand-in modules that record each call."""
 
 import json
 import sys
@@ -49,7 +49,7 @@ FLAT = {"train.epochs": "2", "train.loss.alpha": "0.5", "seed": "3"}
 
 @pytest.fixture
 def calls(tmp_path, monkeypatch):
-    """Put the recording modules where Python finds them; returns what reads the calls."""
+    """Put the recording modules where Python finds them; returns a function that reads the calls."""
     folder = tmp_path / "modules"
     folder.mkdir()
     for name, text in (("mlflow", MLFLOW), ("wandb", WANDB)):

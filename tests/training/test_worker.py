@@ -1,4 +1,4 @@
-"""Rankings to examples with a real tokenizer, and what is refused before anything is started."""
+"""Rankings to examples with a real tokenizer, and what is rejected before anything is started."""
 
 import pytest
 

@@ -45,7 +45,7 @@ def groups(count=12, poisoned=None):
 
 
 class Worker:
-    """Inside of a worker's process: runs of the same steps, and what the first worker found, to JSON."""
+    """Inside a worker's process: runs of the same steps, and the first worker's results as JSON."""
 
     def __init__(self, rank, world, folder):
         import torch
@@ -82,7 +82,7 @@ class Worker:
         return steps
 
     def run(self, name, **changes):
-        """All steps; keeps their metrics and the weights in the end."""
+        """All steps; keeps their metrics and the final weights."""
         trainer = self.trainer(**changes)
         examples = groups()
         if trainer.config.loss.objective == "dpo":
@@ -138,7 +138,7 @@ def alone(worker):
 
 
 def interrupted(worker, zero):
-    """Half of the steps, then the rest by another engine from the state of the first."""
+    """Half of the steps, then the rest by another engine from the first one's state."""
     from rrtf_ray.training.engine import load_state, save_state
 
     examples, steps = groups(), worker.steps()
@@ -185,7 +185,7 @@ def pair(worker):
 
 
 def refused(worker):
-    """One worker, who finds what two have left."""
+    """One worker that finds the state of two."""
     from rrtf_ray.training.engine import load_state
 
     trainer = worker.trainer(zero_stage=2)
@@ -205,7 +205,7 @@ def main(scenario, folder):
 
 
 def start(scenario, world, folder):
-    """What each of `world` processes found; none of them outlives this."""
+    """The results of each of `world` processes; none of them outlives this."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -239,7 +239,7 @@ def start(scenario, world, folder):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """What one worker and what the first of two found, and what one found of the state of two."""
+    """The results of one worker, of the first of two, and of one with the state of two."""
     import torch
     from transformers import AutoModelForCausalLM, GPTBigCodeConfig
 
