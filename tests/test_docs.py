@@ -420,10 +420,17 @@ def test_settings_that_the_text_names_exist_and_take_such_values():
         kind: Any = ServeSettings if match[1].startswith(("engine.", "gateway.")) else Config
         assert key_exists(kind, match[1].split(".")), f"{page}: `{span}` is no setting"
         if match[2] and kind is Config:
-            try:
-                load_config(None, [span])
-            except ConfigError as error:  # some values need another setting beside them
-                assert not str(error).startswith("override"), f"{page}: {error}"
+            # Some values need another setting beside them; what is wrong with a value itself names the override.
+            assert not refusal(span).startswith("override"), f"{page}: {refusal(span)}"
+
+
+def refusal(override: str) -> str:
+    """Why a run would not take it; empty where it would."""
+    try:
+        load_config(None, [override])
+    except ConfigError as error:
+        return str(error)
+    return ""
 
 
 def test_a_wrong_setting_would_be_found():
@@ -432,6 +439,8 @@ def test_a_wrong_setting_would_be_found():
     assert key_exists(Config, ["train", "lora", "rank"])
     assert not key_exists(Config, ["train", "loss", "alhpa"])
     assert not key_exists(Config, ["train", "epochs", "n"])
+    assert refusal("train.zero_stage=7").startswith("override")
+    assert not refusal("train.loss.alpha=0")
 
 
 _OF_A_RUN = {"config.yaml"}
