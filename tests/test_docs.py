@@ -179,6 +179,10 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 def check_rrtf(arguments: list[str]) -> None:
     args = parsed(arguments)
+    command = " ".join(filter(None, (args.command, getattr(args, "action", ""))))
+    for flag in (a.partition("=")[0] for a in arguments if a.startswith("--")):
+        # argparse takes the beginning of an option's name for the whole.
+        assert flag in options_of(cli.parser())[command], f"rrtf {command} has no option {flag}"
     if args.command == "serve":
         given = [f"engine.model={args.model}", f"engine.name={args.name}", *args.overrides]
         load(ServeSettings, None, given)
@@ -272,10 +276,16 @@ def check_curl(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["rrtf verfy", "rrtf run --confg x", "rrtf plan train.epoch=2", "rrtf serve --model m engin.cpus=2"],
+    [
+        "rrtf verfy",
+        "rrtf run --confg x",
+        "rrtf run --conf jobs/configs/demo.yaml",
+        "rrtf plan train.epoch=2",
+        "rrtf serve --model m engin.cpus=2",
+    ],
 )
 def test_a_wrong_command_would_be_found(words):
-    with pytest.raises((pytest.fail.Exception, ValueError)):
+    with pytest.raises((pytest.fail.Exception, AssertionError, ConfigError)):
         check(tuple(words.split()))
 
 
@@ -319,9 +329,7 @@ def test_commands_in_the_text_are_commands_with_such_options():
 
 def options_of(parser: argparse.ArgumentParser, prefix: str = "") -> dict[str, set[str]]:
     """The options of every command, by its name (`problems import` for one below another)."""
-    found: dict[str, set[str]] = {}
-    if prefix:
-        found[prefix] = {option for action in parser._actions for option in action.option_strings}
+    found = {prefix: {option for action in parser._actions for option in action.option_strings}}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, inner in action.choices.items():
@@ -332,7 +340,7 @@ def options_of(parser: argparse.ArgumentParser, prefix: str = "") -> dict[str, s
 def test_every_command_and_format_is_in_the_documentation():
     for name in FORMATS:
         assert f"`{name}`" in TEXTS["docs/problems.md"], name
-    for command in options_of(cli.parser()):
+    for command in filter(None, options_of(cli.parser())):
         assert f"rrtf {command}" in EVERYTHING, command
 
 
