@@ -357,8 +357,11 @@ def test_keys_are_made_as_the_documentation_says(words, capsys):
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
-    """A folder in which the run blocks are run in the order of the pages, with `rrtf` on the path."""
+    """A folder with the files that the blocks write, whichever of them is run first, and `rrtf` on the path."""
     folder = tmp_path_factory.mktemp("reader")
+    for block in BLOCKS:
+        for name, body in re.findall(r"^cat > (\S+) <<'EOF'\n(.*?)^EOF$", block.text, re.MULTILINE | re.DOTALL):
+            (folder / name).write_text(body)
     (folder / "jobs").symlink_to(ROOT / "jobs")
     (folder / "bin").mkdir()
     script = folder / "bin" / "rrtf"
