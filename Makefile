@@ -31,5 +31,11 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The site, in site/, with the page of settings written anew; --strict fails on a broken link or anchor.
+.PHONY: docs
+docs: install
+	$(BIN)/python docs/generate_configuration.py
+	$(BIN)/mkdocs build --strict --quiet
+
 clean:
-	rm -rf runs $(VENV)
+	rm -rf runs site $(VENV)
