@@ -22,9 +22,11 @@ class Draw(Section):
     """One way to sample: `n` candidates with the same parameters (vLLM's names)."""
 
     n: int = Field(1, ge=1, le=1000)
+    """Candidates of this draw for each problem."""
     temperature: float = Field(0.8, ge=0.0, le=5.0)
     """0 is greedy."""
     top_p: float = Field(0.95, gt=0.0, le=1.0)
+    """Nucleus sampling: the share of probability that is sampled from."""
 
     @model_validator(mode="after")
     def _greedy_is_single(self) -> Draw:
@@ -52,6 +54,7 @@ class EngineArguments(Section):
     max_model_len: int = Field(1024, ge=16)
     """Prompt and response together, in tokens."""
     tensor_parallel_size: int = Field(1, ge=1)
+    """Devices that one engine spreads its weights over."""
     kv_cache_memory_bytes: int | None = Field(512 * 2**20, ge=2**20)
     """Size of the key-value cache; null leaves it to `gpu_memory_utilization` (GPU only)."""
     engine: dict[str, Any] = Field(default_factory=dict)
@@ -73,7 +76,9 @@ class SampleConfig(Section):
     )
     """Temperatures are not stated in the paper, only that there are several."""
     max_tokens: int = Field(256, ge=1)
+    """Most tokens of one response."""
     stop: tuple[str, ...] = ()
+    """Texts that end a response."""
     prompt_template: str = "{prompt}"
     """How a problem's prompt is put to the model. The paper puts instructions in triple quotes."""
     teacher: Literal["reference", "responses", "both", "none"] = "both"
@@ -85,10 +90,13 @@ class SampleConfig(Section):
     replay_limit: int | None = Field(None, ge=1)
     """At most this many replayed candidates a problem."""
     min_engines: int = Field(1, ge=1)
+    """Engines that are there from the start."""
     max_engines: int = Field(1, ge=1)
     """The pool of engines grows with the load up to this many."""
     cpus_per_engine: float = Field(1.0, gt=0)
+    """CPUs that one engine takes from the cluster."""
     gpus_per_engine: float = Field(0.0, ge=0)
+    """GPUs that one engine takes from the cluster."""
     rows_per_task: int = Field(8, ge=1)
     """Problems that travel together to an engine. The driver keeps some 45 KiB for each such group of them: raise it
     where there are millions of problems."""
@@ -110,12 +118,15 @@ class SampleConfig(Section):
 
 class ExecuteConfig(Section):
     min_workers: int = Field(1, ge=1)
+    """Workers that are there from the start."""
     max_workers: int = Field(1, ge=1)
     """The pool of CPU actors grows with the load up to this many; each runs one sandbox."""
     wall_s: float = Field(10.0, gt=0)
+    """Limit of time by the clock for a program, in seconds; only a backstop behind `cpu_s`."""
     cpu_s: float = Field(3.0, gt=0)
     """Limit of CPU time a program, in seconds; the wall limit stands behind it."""
     memory_mb: int = Field(1024, ge=64)
+    """Limit of address space for a program, interpreter included, in MiB."""
     isolation: Literal["best_effort", "required"] = "best_effort"
     """`required` refuses to run where a layer of isolation is missing."""
     fail_fast: bool = False
@@ -142,10 +153,13 @@ class RankConfig(Section):
     """The paper orders the outcomes and names no numbers; these are CodeRL's, with RLTF's grading."""
 
     compile_error: float = -1.0
+    """Score of a program that is not valid source, and of a response without code."""
     runtime_error: float = -0.6
     """Also for timeouts and exhausted memory, whose place the paper does not state."""
     failed: float = -0.3
+    """Score of a program that ran and failed a test."""
     passed: float = 1.0
+    """Score of a program that passed all tests."""
     grade_failed: bool = True
     """Grade `failed` by the share of passed tests: failed + (passed - failed) * ratio (RLTF)."""
     teacher_bonus: float = Field(0.1, ge=0.0)
@@ -198,6 +212,7 @@ class LoraConfig(Section):
     """Low-rank adapters in place of all weights; the checkpoint is merged, so that anything can load it."""
 
     rank: int = Field(16, ge=1)
+    """Rank of the adapters' matrices: more takes more memory and can learn more."""
     alpha: int = Field(32, ge=1)
     """The adapters are scaled by alpha / rank."""
     target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
@@ -207,12 +222,17 @@ class LoraConfig(Section):
 class TrainConfig(Section):
     loss: LossConfig = LossConfig()
     num_workers: int = Field(1, ge=1)
+    """Workers that train together; with `use_gpu`, one GPU each."""
     use_gpu: bool = False
+    """Train on GPUs (NCCL) rather than on CPUs (gloo)."""
     cpus_per_worker: float = Field(1.0, gt=0)
+    """CPUs that one worker takes from the cluster."""
     zero_stage: Literal[0, 1, 2, 3] = 2
+    """DeepSpeed's ZeRO: 1 partitions the optimizer's state over the workers, 2 the gradients too, 3 the weights too."""
     offload: Literal["none", "optimizer", "parameters"] = "none"
     """What DeepSpeed keeps in the host's memory: the optimizer's state, or (ZeRO 3) the parameters as well."""
     dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of number of weights and activations; with bfloat16 the optimizer keeps weights in float32."""
     lora: LoraConfig | None = None
     """Train adapters only, e.g. {rank: 16}; null trains all weights."""
     epochs: int = Field(3, ge=1)
@@ -234,8 +254,11 @@ class TrainConfig(Section):
     learning_rate: float = Field(2e-5, gt=0)
     """Not stated in the paper; WizardCoder's on the same base model."""
     warmup_ratio: float = Field(0.05, ge=0.0, le=1.0)
+    """Share of the steps in which the learning rate rises; after them it falls along a cosine."""
     weight_decay: float = Field(0.0, ge=0.0)
+    """AdamW's."""
     max_grad_norm: float = Field(1.0, gt=0)
+    """Gradients are clipped to this norm."""
     gradient_checkpointing: bool = False
     """Compute each layer's activations twice and keep none: a third more time, far less memory."""
     checkpoint_every_steps: int = Field(50, ge=1)
@@ -293,6 +316,7 @@ class Config(Section):
     run_dir: str = Field("runs/default", min_length=1)
     """A local directory or URI (s3://, gs://, any fsspec filesystem) for everything that the run writes."""
     seed: int = Field(0, ge=0, lt=2**31)
+    """Of the problems that are generated, the candidates, the order of training and the quickstart's student."""
     rounds: int = Field(1, ge=1, le=100)
     """Repeat sample, execute, rank and train, each round with the newest checkpoint as the student."""
     problems: ProblemsConfig = ProblemsConfig()

@@ -35,7 +35,14 @@ _REQUESTS = {"completions": CompletionRequest, "chat": ChatCompletionRequest}
 
 class _Engine(VLLMEngine):
     """`ray.serve.llm` gives every engine on CPUs a worker process, and the engine's own process then spins on a core
-    while it waits for it. Our `distributed_executor_backend`, if set, wins."""
+    while it waits for it: our `distributed_executor_backend`, if set, wins. And it looks for mirrored model files in
+    another process, which must import vLLM first; the model is a local folder here, or a hub id that vLLM loads."""
+
+    async def start(self) -> None:
+        callback = self.llm_config.get_or_create_callback()
+        assert callback is not None  # it was just created, if nobody had
+        callback.ctx.run_init_node = False
+        await super().start()
 
     def _start_async_llm_engine(self, arguments: Any, config: Any, group: Any) -> Any:
         if asked := self.llm_config.engine_kwargs.get("distributed_executor_backend"):

@@ -23,16 +23,21 @@ class EngineSettings(EngineArguments):
     adapters: dict[str, str] = Field(default_factory=dict)
     """LoRA adapters: the name that clients put into `model`, and the folder that peft wrote."""
     gpus: float = Field(0.0, ge=0)
+    """GPUs of a replica."""
     cpus: float = Field(1.0, gt=0)
     """CPUs of a replica, and threads of its engine."""
     max_ongoing_requests: int = Field(32, ge=1)
     """Requests that a replica works on at once; further ones wait in the gateway."""
     min_replicas: int = Field(1, ge=1)
+    """Replicas that are there from the start."""
     max_replicas: int = Field(1, ge=1)
+    """Ray Serve adds replicas with the load, up to this many."""
     target_ongoing_requests: float = Field(16.0, gt=0)
     """Replicas are added while they average more requests than this, and removed while they average fewer."""
     upscale_delay_s: float = Field(10.0, ge=0)
+    """How long the load must be above the target before a replica is added."""
     downscale_delay_s: float = Field(300.0, ge=0)
+    """How long it must be below before one is removed."""
 
     @model_validator(mode="after")
     def _consistent(self) -> EngineSettings:
@@ -66,6 +71,7 @@ class GatewaySettings(Section):
     """An engine that sends nothing for this long gives 503. It bounds the wait for one that is being replaced, and for
     an answer that is not streamed: raise it if completions take minutes."""
     max_body_bytes: int = Field(4 * 2**20, ge=1024)
+    """A larger body gets 413."""
     max_tokens: int = Field(1024, ge=1)
     """Most tokens per completion; a request for more is refused."""
     max_choices: int = Field(16, ge=1)
