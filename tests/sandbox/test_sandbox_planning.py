@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from rrtf_ray.errors import SandboxError
 from rrtf_ray.records import Outcome, ProblemKind, Test, TestKind, TestStatus
 from rrtf_ray.sandbox import Limits, Sandbox, VerdictCache
+from rrtf_ray.sandbox.cache import code_digest, installed
 from rrtf_ray.sandbox.plan import FunctionPlan, make_plan
+from rrtf_ray.sandbox.process import Setting
 
 from .conftest import DOUBLE, GOOD, LIMITS
 
+PACKAGE = Path(__file__).parents[2] / "rrtf_ray"
 BUSY = "def busy(n):\n    for _ in range(n):\n        pass\n"
 
 
@@ -124,6 +133,58 @@ def test_verdicts_are_remembered_by_all_that_decides_them(tmp_path):
     with Sandbox(Limits(cpu_s=0.7), cache=cache) as sandbox:
         run(sandbox, [GOOD], DOUBLE, "double")
     assert (cache.hits, cache.misses) == (1, 4)
+
+
+ASK = """
+import sys
+from rrtf_ray.records import ProblemKind, Test, TestKind
+from rrtf_ray.sandbox import Limits, Sandbox, VerdictCache
+cache = VerdictCache(sys.argv[1])
+with Sandbox(Limits(cpu_s=0.5, wall_s=6), cache=cache) as sandbox:
+    tests = [Test(TestKind.ASSERT, "assert f(1) == 1")]
+    sandbox.run(["def f(x): return x"], tests, kind=ProblemKind.FUNCTION, entry_point="f")
+print(cache.hits, cache.misses)
+"""
+
+
+def test_another_judge_repeats_no_verdicts(tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(PACKAGE, copy / "rrtf_ray", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def asked():
+        command = [sys.executable, "-c", ASK, str(tmp_path / "verdicts.sqlite")]
+        environment = {"PYTHONPATH": str(copy), "PATH": os.defpath}
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert [asked(), asked()] == [["0", "1"], ["1", "0"]]
+    with (copy / "rrtf_ray/sandbox/inside/program.py").open("a") as file:
+        file.write("# corrected\n")
+    assert asked() == ["0", "1"]
+
+
+@pytest.mark.parametrize("name", ["judge.py", "inside/zygote.py", "inside/program.js", "shared/testing.py"])
+def test_the_digest_of_the_judge_changes_with_each_file(name, tmp_path):
+    shutil.copytree(PACKAGE / "sandbox", tmp_path / "sandbox")
+    before = code_digest(tmp_path / "sandbox")
+    assert before == code_digest(PACKAGE / "sandbox")
+    (tmp_path / "sandbox" / name).write_bytes((PACKAGE / "sandbox" / name).read_bytes() + b"\n")
+    assert code_digest(tmp_path / "sandbox") != before
+
+
+def test_another_version_of_a_library_gives_another_key(tmp_path):
+    (tmp_path / "numpy-2.1.0.dist-info").mkdir()
+    plan = make_plan(DOUBLE, ProblemKind.FUNCTION, "double", "", False)
+
+    def key():
+        return VerdictCache.key(plan, GOOD, Setting(LIMITS, libraries=installed([str(tmp_path)])), 1.0, False)
+
+    before = key()
+    assert before == key()
+    (tmp_path / "numpy-2.1.0.dist-info").rename(tmp_path / "numpy-2.1.1.dist-info")
+    assert before != key()
+    with Sandbox(LIMITS, preload=["numpy"]) as sandbox:
+        assert sandbox._setting.libraries == installed(sandbox._setting.paths)
 
 
 def test_faults_of_the_machinery_are_not_remembered(tmp_path, monkeypatch):
