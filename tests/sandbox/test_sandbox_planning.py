@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,42 @@ def check(*statements):
 
 def run(sandbox, programs, tests, entry_point="f", **options):
     return sandbox.run(programs, tests, kind=ProblemKind.FUNCTION, entry_point=entry_point, **options)
+
+
+# ---- tests that the caller's own process may run
+
+
+@pytest.mark.parametrize(
+    ("statements", "plain"),
+    [
+        (["assert candidate(1) == 1", "assert sorted(candidate(2)) == [1, 2]"], True),
+        (["x = candidate(1)", "assert len(x) == 2 and abs(x[0] - 1.5) < 1e-6"], True),
+        (["assert round(candidate(1), 2) == 0.33", "assert type(candidate(1)) == str"], True),
+        (["assert candidate(1) == 1, 'not ' + str(candidate(2))"], True),
+        (["a = [candidate(1)]", *["a = [a, a]"] * 40, "assert a == a"], False),
+        (["a = candidate(1)", *["a = a + a"] * 60, "assert len(a) > 0"], False),
+        (["assert len(" + "str([" * 60 + "candidate(1)" + "])" * 60 + ") > 0"], False),
+        (["assert round(1, candidate(1)) == 0"], False),
+        (["assert round(candidate(1), -1000000000) == 0"], False),
+        (["len = str", "assert len([candidate(1)])"], False),
+        (["assert isinstance(candidate(1), type('A', (list,), {}))"], False),
+        (["a = candidate(1)", f"assert sum([{'a, ' * 1001}], [])"], False),
+    ],
+)
+def test_no_test_costs_the_callers_process_more_than_comparing(statements, plain):
+    plan = make_plan(check(*statements), ProblemKind.FUNCTION, "f", "", False)
+    assert isinstance(plan, FunctionPlan)
+    assert (plan.ahead is not None and plan.ahead.plain) is plain
+
+
+def test_a_test_that_grows_without_end_reaches_its_own_limits(sandbox):
+    tests = check("a = candidate(1)", *["a = a + a"] * 60, "assert len(a) > 0")
+    started = resource.getrusage(resource.RUSAGE_SELF)
+    [verdict] = run(sandbox, ["def f(x): return [x]"], tests)
+    ended = resource.getrusage(resource.RUSAGE_SELF)
+    assert verdict.outcome is not Outcome.PASSED
+    assert ended.ru_utime - started.ru_utime < 2
+    assert ended.ru_maxrss - started.ru_maxrss < 100 << 10
 
 
 # ---- rehearsals
