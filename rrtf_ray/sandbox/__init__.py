@@ -38,7 +38,8 @@ NOT covered:
 from rrtf_ray.sandbox.cache import VerdictCache
 from rrtf_ray.sandbox.limits import Limits
 from rrtf_ray.sandbox.protection import Layer, probe
+from rrtf_ray.sandbox.source import refusal
 from rrtf_ray.sandbox.supervisor import Sandbox
 from rrtf_ray.sandbox.values import Value, ValueOutcome
 
-__all__ = ["Layer", "Limits", "Sandbox", "Value", "ValueOutcome", "VerdictCache", "probe"]
+__all__ = ["Layer", "Limits", "Sandbox", "Value", "ValueOutcome", "VerdictCache", "probe", "refusal"]
