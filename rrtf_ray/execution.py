@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rrtf_ray.core.extraction import extract_for
+from rrtf_ray.core.extraction import extract_for, whole_program_for
 from rrtf_ray.errors import DataError
 from rrtf_ray.records import Language, Outcome, Problem, Verdict
-from rrtf_ray.sandbox import Sandbox
+from rrtf_ray.sandbox import Sandbox, refusal
 
 
 def reference_program(problem: Problem) -> str:
     """The problem's reference as a program; empty where there is none."""
     return extract_for(problem, problem.reference).program if problem.reference else ""
+
+
+def whole_program(problem: Problem, text: str) -> str:
+    """The source to run for a text that is a whole program already; blank for no code.
+
+    It is run as it is. A setup before it must not make a program of what is none (an indented body would end the
+    setup's last function), nor is a misplaced `from __future__` put in its place: what CPython refuses by itself is
+    returned by itself, and refused.
+    """
+    if problem.language is Language.PYTHON and (not problem.setup.strip() or refusal(text)):
+        return text
+    return whole_program_for(problem, text)
 
 
 def run_problem(

@@ -17,6 +17,11 @@ or a rehearsal of the tests shows them (`rehearsal`); then the program makes the
 the tests need the program's own interpreter, which its reference shows, they run there and the verdict says so
 (`Verdict.inside`). A program in another language is a command of its own behind the same messages (`languages`).
 
+Where a program's results are wanted and not a verdict, `Sandbox.values` makes its calls in the same confinement and
+gives back one literal per call:
+
+        values = sandbox.values("def add(a, b): return a + b", "add", [(1, 2), (3, "x")])
+
 A fault of the program is an outcome; a fault of the machinery is SANDBOX_ERROR, after one retry.
 
 NOT covered:
@@ -33,6 +38,8 @@ NOT covered:
 from rrtf_ray.sandbox.cache import VerdictCache
 from rrtf_ray.sandbox.limits import Limits
 from rrtf_ray.sandbox.protection import Layer, probe
+from rrtf_ray.sandbox.source import refusal
 from rrtf_ray.sandbox.supervisor import Sandbox
+from rrtf_ray.sandbox.values import Value, ValueOutcome
 
-__all__ = ["Layer", "Limits", "Sandbox", "VerdictCache", "probe"]
+__all__ = ["Layer", "Limits", "Sandbox", "Value", "ValueOutcome", "VerdictCache", "probe", "refusal"]

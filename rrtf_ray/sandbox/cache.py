@@ -1,4 +1,5 @@
-"""Verdicts that are known already, by the content of all that decides them: program, tests, limits, interpreter.
+"""Verdicts that are known already, by the content of all that decides them: program, tests, limits, the interpreter,
+the libraries that programs can import, and the code of the sandbox itself.
 
 One SQLite file, shared by the workers of a machine. It is a cache: where it cannot be read or written, the
 programs are run.
@@ -13,16 +14,18 @@ import logging
 import sqlite3
 import sys
 import threading
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rrtf_ray import __version__
 from rrtf_ray.records import Outcome, TestStatus, Verdict
 from rrtf_ray.sandbox.plan import Plan
 from rrtf_ray.sandbox.process import Setting
 
 _log = logging.getLogger("rrtf_ray.sandbox")
 _WAIT_S = 10.0
+_PACKAGE = Path(__file__).parent
 _SCHEMA = "CREATE TABLE IF NOT EXISTS verdicts (key BLOB PRIMARY KEY, verdict TEXT NOT NULL) WITHOUT ROWID"
 
 
@@ -106,9 +109,29 @@ class VerdictCache:
                 self._database = None
 
 
+def code_digest(folder: Path) -> str:
+    """Changes with every source file below `folder`: a corrected judge must not repeat an earlier one's verdicts."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".js")):
+        for part in (path.relative_to(folder).as_posix().encode(), path.read_bytes()):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+@cache
+def _judge() -> str:
+    return code_digest(_PACKAGE)
+
+
+def installed(paths: Iterable[str]) -> str:
+    """Changes with the version of every library in these directories: programs can import all that are there."""
+    names = [path.name for folder in paths for path in Path(folder).glob("*-info")]
+    return hashlib.sha256("\n".join(sorted(names)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def _digest(what: str, plan: Plan, program: str, setting: Setting, rest: str = "") -> bytes:
     digest = hashlib.sha256(plan.digest)
-    for part in (what, __version__, sys.version, repr(setting), program, rest):
+    for part in (what, _judge(), sys.version, repr(setting), program, rest):
         data = part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.digest()

@@ -145,12 +145,12 @@ def _stopped(report: Report, records: Records) -> tuple[Outcome, str] | None:
         return None  # it was over before the limit took effect
     if report.waited_s > _BUSY_SHARE * report.wall_s and not report.kills_itself:
         raise MachineryFault(f"the machine is too busy: {report.waited_s:.1f} s of waiting for a processor")
-    if report.limit in ("cpu", "wall") or _exit_signal(report.status) == signal.SIGXCPU:
+    if report.limit in ("cpu", "wall") or exit_signal(report.status) == signal.SIGXCPU:
         spent = f"{report.cpu_s:.1f} s of processor time, {report.wall_s:.1f} s by the clock"
         return Outcome.TIMEOUT, f"stopped at its {report.limit or 'cpu'} limit ({spent})"
     if "m" in records.flags:
         return Outcome.OUT_OF_MEMORY, f"MemoryError at its memory limit (peak {report.peak_kb // 1024} MiB)"
-    if report.heap_kb and _exit_signal(report.status) in _CRASHES and report.peak_kb > _HEAP_SHARE * report.heap_kb:
+    if report.heap_kb and exit_signal(report.status) in _CRASHES and report.peak_kb > _HEAP_SHARE * report.heap_kb:
         return Outcome.OUT_OF_MEMORY, f"crashed at its memory limit (peak {report.peak_kb // 1024} MiB)"
     if report.limit == "oom":
         raise MachineryFault("a candidate's process was killed, for lack of memory of this machine or from outside")
@@ -180,12 +180,12 @@ def read_check(message: bytes, nonce: str) -> str:
     return records.text or "the checker does not accept the output"
 
 
-def _exit_signal(status: int) -> int:
+def exit_signal(status: int) -> int:
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
 def ending(status: int) -> str:
-    if number := _exit_signal(status):
+    if number := exit_signal(status):
         return f"killed by {signal.Signals(number).name}"
     return f"exit status {os.waitstatus_to_exitcode(status)}"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,5 +47,14 @@ def _node(memory_mb: int) -> Runner:
     options = (f"--max-old-space-size={memory_mb}", "--single-threaded", "--random-seed=1", "--no-warnings",
                "--openssl-config=/dev/null")  # fmt: skip
     file = os.stat(path)
-    identity = f"{path} {file.st_size} {file.st_mtime_ns}"
+    identity = f"{path} {_version(path)} {file.st_size} {file.st_mtime_ns}"
     return Runner((path, *options, "-e", source), (path, _NODE_MODULES), identity)
+
+
+def _version(node: str) -> str:
+    try:
+        return subprocess.run(
+            [node, "--version"], capture_output=True, text=True, timeout=60, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SandboxError(f"{node} --version fails ({error}); install Node.js 18 or newer") from error

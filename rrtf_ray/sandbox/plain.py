@@ -11,12 +11,13 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from rrtf_ray.sandbox.shared import testing
 from rrtf_ray.sandbox.shared.channel import Reader
 from rrtf_ray.sandbox.shared.remote import Program
+from rrtf_ray.sandbox.trees import nodes_of
 
 _FUNCTIONS = ("abs", "all", "any", "bool", "dict", "float", "frozenset", "int", "isinstance", "len", "list", "max",
               "min", "round", "set", "sorted", "str", "sum", "tuple", "type")  # fmt: skip
@@ -25,10 +26,12 @@ BUILTINS: dict[str, Any] = {
 }
 """All that a plain test can name."""
 MAX_MESSAGE = 1 << 15
+_MAX_USES = 1000
+"""Of what a program gave, in one test: each may be as long as a message."""
 _OTHER_VALUES = re.compile(rb'\{(?!"[tdszfi]":)')
 """What may be another value than a scalar, list, tuple, dict, set or int (a brace in a text is taken for one, too): a
 short text can stand for a range or a number without end, or for lists that hold one another many times over."""
-_NODES = (ast.Module, ast.Assert, ast.Assign, ast.AnnAssign, ast.Expr, ast.List, ast.Tuple, ast.Set, ast.Dict,
+_NODES = (ast.Module, ast.Assert, ast.Assign, ast.Expr, ast.List, ast.Tuple, ast.Set, ast.Dict,
           ast.Name, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Subscript, ast.Call, ast.FunctionDef, ast.arguments,
           ast.arg, ast.BinOp, ast.operator, ast.Pass, ast.keyword)  # fmt: skip
 
@@ -36,14 +39,21 @@ _NODES = (ast.Module, ast.Assert, ast.Assign, ast.AnnAssign, ast.Expr, ast.List,
 def is_plain(nodes: Iterable[ast.AST], check_name: str, ahead: Container[ast.AST]) -> bool:
     """Is there nothing in a test of these nodes but comparisons? ahead: the names that stand for calls made ahead."""
     names = {node for node in nodes if isinstance(node, ast.Name) and node not in ahead}
-    may_read = BUILTINS.keys() | {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    may_read = BUILTINS.keys() | stored
+    if stored & BUILTINS.keys():  # a function by another one's name
+        return False
+    if sum(node in ahead or (isinstance(node, ast.Name) and node.id in stored) for node in nodes) > _MAX_USES:
+        return False
     for node in nodes:
         if not isinstance(node, _NODES):
             return False
         if isinstance(node, ast.Call):
-            if not isinstance(node.func, ast.Name):
+            if not isinstance(node.func, ast.Name) or (node.func not in ahead and not _is_cheap_call(node)):
                 return False
-            if node.func not in ahead and (node.keywords or node.func.id not in _FUNCTIONS):
+        elif isinstance(node, ast.Assign):
+            # A few lines of `x = [x, x]` are a value without end.
+            if any(name in stored for name in _names_in(node.value)):
                 return False
         elif isinstance(node, ast.Name):
             if node.id not in may_read and node not in ahead:
@@ -54,9 +64,26 @@ def is_plain(nodes: Iterable[ast.AST], check_name: str, ahead: Container[ast.AST
         elif isinstance(node, ast.FunctionDef):
             if node.name != check_name or node.decorator_list or node.args.defaults or node.returns:
                 return False
-        elif isinstance(node, ast.arg | ast.AnnAssign) and node.annotation:
+        elif isinstance(node, ast.arg) and node.annotation:
             return False
     return True
+
+
+def _is_cheap_call(call: ast.Call) -> bool:
+    """Is it one of the few functions, in a use whose cost is that of its arguments' size?"""
+    assert isinstance(call.func, ast.Name)
+    if call.keywords or call.func.id not in _FUNCTIONS:
+        return False
+    if call.func.id == "round" and len(call.args) > 1:  # of an integer to -10**9 places, a power is computed
+        return isinstance(call.args[1], ast.Constant) and call.args[1].value in range(100)
+    if call.func.id == "type" and len(call.args) != 1:  # makes a class
+        return False
+    # Nested in lists, each `str` doubles the backslashes of the one inside it.
+    return call.func.id != "str" or "str" not in [name for part in call.args for name in _names_in(part)]
+
+
+def _names_in(node: ast.AST) -> Iterator[str]:
+    return (part.id for part in nodes_of(node) if isinstance(part, ast.Name))
 
 
 def compare(judge: dict[str, Any], message: bytes) -> bytes | None:

@@ -13,7 +13,7 @@ from functools import cached_property
 from types import CodeType
 from typing import Any
 
-from rrtf_ray.errors import DataError
+from rrtf_ray.errors import DataError, InputError
 from rrtf_ray.records import ProblemKind, Test, TestKind
 from rrtf_ray.sandbox.forms import CHECK_NAME, CalledAhead, Form, compiled, literal, read_form
 from rrtf_ray.sandbox.languages import Runner
@@ -178,6 +178,7 @@ class FunctionPlan(Plan):
             "names": self._wanted,
             "classes": self._helpers.classes,
             "calls": [],
+            "call_s": 0.0,
             "foreseen": [],
         }
 
@@ -254,3 +255,27 @@ def _part(source: str, name: str, mode: str) -> CodeType:
         return compile(source.removeprefix("\ufeff"), f"<{name}>", mode, dont_inherit=True)
     except _PARSE_ERRORS as error:
         raise DataError(f"{name}={source[:80]!r} is not valid Python: {error}") from error
+
+
+def calls_job(entry_point: str, calls: Sequence[Sequence[Any]], call_s: float) -> bytes:
+    """For a program whose results are wanted and that has no tests: its calls, each with its own limit of time.
+
+    InputError for arguments that are not of builtin types; DataError for an entry point that is no expression.
+    """
+    made = CalledAhead()
+    for number, arguments in enumerate(calls):
+        try:
+            made.add(list(arguments), {})
+        except ValueError as error:
+            raise InputError(f"call {number} has an argument that is not of a builtin type ({error})") from error
+    return wire.dumps(
+        {
+            "setup": _part("", "setup", "exec"),
+            "entry_point": _part(entry_point.strip(), "entry_point", "eval"),
+            "names": [],
+            "classes": [],
+            "calls": made.arguments,
+            "call_s": call_s,
+            "foreseen": [],
+        }
+    )

@@ -54,7 +54,9 @@ main(int(sys.argv[1]))
 class Setting:
     """How a sandbox's processes are started.
 
-    paths: directories of the modules in `preload`. runner: of programs that are not Python.
+    paths: directories of the modules in `preload`. runner: of programs that are not Python. hash_seed: of all of its
+    interpreters; the order of a set of texts follows from it. libraries: changes with the versions of those in
+    `paths`.
     """
 
     limits: Limits
@@ -62,6 +64,8 @@ class Setting:
     preload: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     runner: Runner | None = None
+    hash_seed: int = 0
+    libraries: str = ""
 
 
 class Zygote:
@@ -78,7 +82,7 @@ class Zygote:
         try:
             self._process = subprocess.Popen(
                 [*command, str(theirs.fileno()), package_dir],
-                env={"PYTHONHASHSEED": "0"},
+                env={"PYTHONHASHSEED": str(setting.hash_seed)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

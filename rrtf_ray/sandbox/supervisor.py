@@ -12,21 +12,22 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from rrtf_ray.errors import InputError, SandboxError
 from rrtf_ray.records import Language, Outcome, ProblemKind, Test, TestStatus, Verdict
 from rrtf_ray.sandbox import judge, plain
-from rrtf_ray.sandbox.cache import VerdictCache
+from rrtf_ray.sandbox.cache import VerdictCache, installed
 from rrtf_ray.sandbox.judge import MachineryFault, Report
 from rrtf_ray.sandbox.languages import Runner, runner_of
 from rrtf_ray.sandbox.limits import Limits
-from rrtf_ray.sandbox.plan import FunctionPlan, StdioPlan, make_plan
+from rrtf_ray.sandbox.plan import FunctionPlan, StdioPlan, calls_job, make_plan
 from rrtf_ray.sandbox.process import Programs, Run, Setting, Tests, TestsStopped
 from rrtf_ray.sandbox.protection import missing_layers, missing_protections
 from rrtf_ray.sandbox.shared import wire
 from rrtf_ray.sandbox.shared.channel import STAYS
 from rrtf_ray.sandbox.shared.testing import UNFORESEEN
+from rrtf_ray.sandbox.values import Value, ValueOutcome, read_values
 
 _log = logging.getLogger("rrtf_ray.sandbox")
 _FIRST_SHARE = 0.5
@@ -75,6 +76,7 @@ class Sandbox:
     isolation: `best_effort` warns of what cannot be had on this machine; `required` raises SandboxError.
     preload: modules that programs may import besides the standard library (`numpy`), loaded once.
     cache: remembers verdicts of equal programs, tests and limits.
+    hash_seed: decides the order of sets of texts, which is the same for every program.
     without: layers to leave off, for the tests of what the others hold by themselves.
     One Sandbox is one worker; for more, make more. Calls from several threads take turns.
     """
@@ -86,6 +88,7 @@ class Sandbox:
         *,
         preload: Sequence[str] = (),
         cache: VerdictCache | None = None,
+        hash_seed: int = 0,
         without: Collection[str] = (),
     ) -> None:
         if isolation not in ("best_effort", "required"):
@@ -93,7 +96,9 @@ class Sandbox:
         self.limits = limits or Limits()
         self._isolation = isolation
         paths = sorted({sysconfig.get_path(name) for name in ("purelib", "platlib")}) if preload else []
-        self._setting = Setting(self.limits, tuple(without), tuple(preload), tuple(paths))
+        self._setting = Setting(
+            self.limits, tuple(without), tuple(preload), tuple(paths), hash_seed=hash_seed, libraries=installed(paths)
+        )
         self._cache = cache
         self._references: dict[bytes, tuple[float, Mode]] = {}
         self._lock = threading.RLock()
@@ -163,6 +168,52 @@ class Sandbox:
                         verdicts[program] = self._noted(job, program, result)
                 waiting += again.items()
         return [verdicts[program] for program in programs]
+
+    def values(
+        self, program: str, entry_point: str, calls: Sequence[Sequence[Any]], *, call_s: float | None = None
+    ) -> list[Value]:
+        """What a Python program's calls return: one Value per call, in order. No call is lost because of another one.
+
+        entry_point: an expression that gives the function, evaluated in the program's names for every call.
+        calls: positional arguments, of builtin types; each call gets its own copy. The calls share the program's
+        state and `limits.cpu_s`, until one of them ends the process: the next one then begins with the program anew.
+        call_s: the limit of processor time of a single call; None for no other limit than that of all.
+
+        Raises:
+            InputError: an argument is not of a builtin type.
+            DataError: entry_point is not an expression.
+            SandboxError: the machine is at fault, twice in a row.
+        """
+        found: list[Value] = []
+        left_s = self.limits.cpu_s
+        run = Run("ahead", program.encode("utf-8", "surrogatepass"))
+        with self._lock:
+            while len(found) < len(calls):
+                rest = calls[len(found) :]
+                values, report = self._some_values(calls_job(entry_point, rest, call_s or 0.0), run, len(rest), left_s)
+                found += values
+                left_s -= report.cpu_s
+                if report.limit or left_s <= 0:
+                    over = Value(ValueOutcome.TIMEOUT, detail="the calls before it left no time")
+                    found += [over] * (len(calls) - len(found))
+        return found
+
+    def _some_values(self, work: bytes, run: Run, num_calls: int, cpu_s: float) -> tuple[list[Value], Report]:
+        """The values up to the call that ended the process; a fault of the machinery is met once with new processes."""
+        wall_s = self.limits.wall_s * _ALONE_FACTOR
+        for is_last in (False, True):
+            try:
+                ((report, _),) = self._start().run_alone(work, [run], wall_s, cpu_s)
+                return read_values(report, num_calls), report
+            except (MachineryFault, SandboxError) as error:
+                self._stop()
+                if is_last or self._closed:
+                    raise SandboxError(f"the sandbox failed twice in a row: {error}; see `rrtf doctor`") from error
+                _log.warning("the sandbox's processes are replaced: %s", error)
+            except BaseException:  # an interrupt between question and answer leaves an answer too many
+                self._stop()
+                raise
+        raise AssertionError("unreachable")
 
     def _first_mode(self, plan: StdioPlan | FunctionPlan) -> Mode:
         if isinstance(plan, StdioPlan):

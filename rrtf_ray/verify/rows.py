@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rrtf_ray.core.extraction import extract_for, whole_program_for
+from rrtf_ray.core.extraction import extract_for
 from rrtf_ray.core.metrics import Estimate, mean_pass_at_k
 from rrtf_ray.errors import DataError
+from rrtf_ray.execution import whole_program
 from rrtf_ray.problems.samples import ProblemIndex, SampleRow
 from rrtf_ray.records import Outcome, Problem, TestStatus, Verdict
 
@@ -43,7 +44,7 @@ class Sample:
 
     def program(self, problem: Problem) -> str:
         """The source to run; empty where there is no code."""
-        return whole_program_for(problem, self.text) if self.whole else extract_for(problem, self.text).program
+        return whole_program(problem, self.text) if self.whole else extract_for(problem, self.text).program
 
 
 def samples_of(rows: Iterable[SampleRow], problems: ProblemIndex, judged_by: str) -> list[Sample]:

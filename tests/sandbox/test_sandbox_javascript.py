@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
@@ -191,3 +192,21 @@ def test_without_node_the_error_names_it(monkeypatch):
             runner_of(Language.JAVASCRIPT, LIMITS)
     finally:
         runner_of.__globals__["_node"].cache_clear()
+
+
+def test_the_interpreters_version_is_part_of_its_identity(tmp_path, monkeypatch):
+    node = tmp_path / "node"
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    identities = []
+    try:
+        for version in ("v18.0.0", "v18.0.1"):
+            node.write_text(f"#!/bin/sh\necho {version}\n")
+            node.chmod(0o755)
+            os.utime(node, (0, 0))
+            runner_of.__globals__["_node"].cache_clear()
+            runner = runner_of(Language.JAVASCRIPT, LIMITS)
+            identities.append(runner.identity)
+    finally:
+        runner_of.__globals__["_node"].cache_clear()
+    assert len({*identities}) == 2
+    assert "v18.0.1" in identities[1]

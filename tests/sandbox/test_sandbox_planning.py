@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from rrtf_ray.errors import SandboxError
 from rrtf_ray.records import Outcome, ProblemKind, Test, TestKind, TestStatus
 from rrtf_ray.sandbox import Limits, Sandbox, VerdictCache
+from rrtf_ray.sandbox.cache import code_digest, installed
 from rrtf_ray.sandbox.plan import FunctionPlan, make_plan
+from rrtf_ray.sandbox.process import Setting
 
 from .conftest import DOUBLE, GOOD, LIMITS
 
+PACKAGE = Path(__file__).parents[2] / "rrtf_ray"
 BUSY = "def busy(n):\n    for _ in range(n):\n        pass\n"
 
 
@@ -20,6 +30,42 @@ def check(*statements):
 
 def run(sandbox, programs, tests, entry_point="f", **options):
     return sandbox.run(programs, tests, kind=ProblemKind.FUNCTION, entry_point=entry_point, **options)
+
+
+# ---- tests that the caller's own process may run
+
+
+@pytest.mark.parametrize(
+    ("statements", "plain"),
+    [
+        (["assert candidate(1) == 1", "assert sorted(candidate(2)) == [1, 2]"], True),
+        (["x = candidate(1)", "assert len(x) == 2 and abs(x[0] - 1.5) < 1e-6"], True),
+        (["assert round(candidate(1), 2) == 0.33", "assert type(candidate(1)) == str"], True),
+        (["assert candidate(1) == 1, 'not ' + str(candidate(2))"], True),
+        (["a = [candidate(1)]", *["a = [a, a]"] * 40, "assert a == a"], False),
+        (["a = candidate(1)", *["a = a + a"] * 60, "assert len(a) > 0"], False),
+        (["assert len(" + "str([" * 60 + "candidate(1)" + "])" * 60 + ") > 0"], False),
+        (["assert round(1, candidate(1)) == 0"], False),
+        (["assert round(candidate(1), -1000000000) == 0"], False),
+        (["len = str", "assert len([candidate(1)])"], False),
+        (["assert isinstance(candidate(1), type('A', (list,), {}))"], False),
+        (["a = candidate(1)", f"assert sum([{'a, ' * 1001}], [])"], False),
+    ],
+)
+def test_no_test_costs_the_callers_process_more_than_comparing(statements, plain):
+    plan = make_plan(check(*statements), ProblemKind.FUNCTION, "f", "", False)
+    assert isinstance(plan, FunctionPlan)
+    assert (plan.ahead is not None and plan.ahead.plain) is plain
+
+
+def test_a_test_that_grows_without_end_reaches_its_own_limits(sandbox):
+    tests = check("a = candidate(1)", *["a = a + a"] * 60, "assert len(a) > 0")
+    started = resource.getrusage(resource.RUSAGE_SELF)
+    [verdict] = run(sandbox, ["def f(x): return [x]"], tests)
+    ended = resource.getrusage(resource.RUSAGE_SELF)
+    assert verdict.outcome is not Outcome.PASSED
+    assert ended.ru_utime - started.ru_utime < 2
+    assert ended.ru_maxrss - started.ru_maxrss < 100 << 10
 
 
 # ---- rehearsals
@@ -124,6 +170,58 @@ def test_verdicts_are_remembered_by_all_that_decides_them(tmp_path):
     with Sandbox(Limits(cpu_s=0.7), cache=cache) as sandbox:
         run(sandbox, [GOOD], DOUBLE, "double")
     assert (cache.hits, cache.misses) == (1, 4)
+
+
+ASK = """
+import sys
+from rrtf_ray.records import ProblemKind, Test, TestKind
+from rrtf_ray.sandbox import Limits, Sandbox, VerdictCache
+cache = VerdictCache(sys.argv[1])
+with Sandbox(Limits(cpu_s=0.5, wall_s=6), cache=cache) as sandbox:
+    tests = [Test(TestKind.ASSERT, "assert f(1) == 1")]
+    sandbox.run(["def f(x): return x"], tests, kind=ProblemKind.FUNCTION, entry_point="f")
+print(cache.hits, cache.misses)
+"""
+
+
+def test_another_judge_repeats_no_verdicts(tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(PACKAGE, copy / "rrtf_ray", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def asked():
+        command = [sys.executable, "-c", ASK, str(tmp_path / "verdicts.sqlite")]
+        environment = {"PYTHONPATH": str(copy), "PATH": os.defpath}
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert [asked(), asked()] == [["0", "1"], ["1", "0"]]
+    with (copy / "rrtf_ray/sandbox/inside/program.py").open("a") as file:
+        file.write("# corrected\n")
+    assert asked() == ["0", "1"]
+
+
+@pytest.mark.parametrize("name", ["judge.py", "inside/zygote.py", "inside/program.js", "shared/testing.py"])
+def test_the_digest_of_the_judge_changes_with_each_file(name, tmp_path):
+    shutil.copytree(PACKAGE / "sandbox", tmp_path / "sandbox")
+    before = code_digest(tmp_path / "sandbox")
+    assert before == code_digest(PACKAGE / "sandbox")
+    (tmp_path / "sandbox" / name).write_bytes((PACKAGE / "sandbox" / name).read_bytes() + b"\n")
+    assert code_digest(tmp_path / "sandbox") != before
+
+
+def test_another_version_of_a_library_gives_another_key(tmp_path):
+    (tmp_path / "numpy-2.1.0.dist-info").mkdir()
+    plan = make_plan(DOUBLE, ProblemKind.FUNCTION, "double", "", False)
+
+    def key():
+        return VerdictCache.key(plan, GOOD, Setting(LIMITS, libraries=installed([str(tmp_path)])), 1.0, False)
+
+    before = key()
+    assert before == key()
+    (tmp_path / "numpy-2.1.0.dist-info").rename(tmp_path / "numpy-2.1.1.dist-info")
+    assert before != key()
+    with Sandbox(LIMITS, preload=["numpy"]) as sandbox:
+        assert sandbox._setting.libraries == installed(sandbox._setting.paths)
 
 
 def test_faults_of_the_machinery_are_not_remembered(tmp_path, monkeypatch):

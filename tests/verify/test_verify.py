@@ -119,6 +119,24 @@ def test_every_form_of_problems(name: str, form: str, tmp_path: Path) -> None:
     assert isinstance(found[0]["unprotected"], list)
 
 
+def test_a_solution_that_python_refuses_is_refused(tmp_path: Path) -> None:
+    whole = "def triple(x):\n    return 3 * x\n"
+    solutions = [
+        whole + "from __future__ import annotations\n",
+        "import math\nfrom __future__ import annotations\n" + whole,
+        "# coding: foo\n" + whole,
+        whole + "return 1\n",
+        "'Docstring.'\nfrom __future__ import annotations\n" + whole,
+    ]
+    found = judge(tmp_path, [rows.humaneval()], [{"task_id": "own/0", "solution": text} for text in solutions])
+    assert [row["outcome"] for row in found] == ["compile_error"] * 4 + ["passed"]
+    assert "from __future__ imports must occur at the beginning of the file" in found[1]["detail"]
+    with_setup = rows.leetcode(prompt="ONE = 1\ndef helper():\n    pass\n")
+    body = {"task_id": "sum-of-two", "solution": "    return 1\n"}
+    Path(tmp_path / "s.results.jsonl").unlink()
+    assert judge(tmp_path, [with_setup], [body])[0]["outcome"] == "compile_error"
+
+
 def test_completions_continue_the_prompt_and_solutions_are_whole(tmp_path: Path) -> None:
     whole = "def triple(x):\n    return 3 * x\n"
     found = judge(

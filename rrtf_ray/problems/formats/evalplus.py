@@ -15,15 +15,15 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import tee
 from typing import Any
 
 from rrtf_ray.core.extraction import extract
 from rrtf_ray.problems.formats.argument_types import readings, shapes_of
-from rrtf_ray.problems.formats.expected import Answer, Job, expected_values
+from rrtf_ray.problems.formats.expected import LIMITS, Answer, Job, allowed, with_values
 from rrtf_ray.problems.python_source import functions_of, split_of
 from rrtf_ray.problems.source import Row
 from rrtf_ray.records import Problem, ProblemKind, Test, TestKind
+from rrtf_ray.sandbox import Sandbox
 from rrtf_ray.sandbox.forms import literal
 
 FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "base_input", "plus_input")
@@ -33,27 +33,31 @@ _UNORDERED = frozenset({"set", "sorted"})
 
 
 def convert(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
-    """One problem a row; the references run here, once for each of two hash seeds."""
-    rows, first_rows, second_rows = tee(rows, 3)
-    first, second = expected_values(map(_job, first_rows), 0), expected_values(map(_job, second_rows), 1)
+    """One problem per row; the references run here, in sandboxes with two hash seeds.
+
+    Two seeds reveal the values that depend on the order of a set. Memory: one row.
+    """
     left_out: Counter[str] = Counter()
     num_tests = 0
-    for row, (answers, error), (others, _) in zip(rows, first, second, strict=True):
-        task_id = row.text("task_id")
-        # Where even the reference's order is that of a set, no order can be asked of a candidate.
-        unordered = any(map(_is_reordered, answers, others))
-        answers = [_agreed(a, b, unordered) for a, b in zip(answers, others, strict=False)]
-        missing = Counter(re.sub(r":.*", "", answer.reason) for answer in answers if answer.reason)
-        missing += Counter({"not reached": len(_inputs(row)) - len(answers)})
-        good = [answer for answer in answers if not answer.reason]
-        if not good:
-            reasons = ", ".join(f"{n} {r}" for r, n in missing.items()) or "no inputs"
-            raise row.error(f"problem {task_id!r} has no usable tests ({reasons}) {error}".rstrip())
-        if missing or error:
-            _log.info("%s: left out %s of %d inputs %s", task_id, dict(missing), len(_inputs(row)), error)
-        left_out.update(missing)
-        num_tests += len(good)
-        yield row, _problem(row, task_id, good, unordered)
+    with Sandbox(LIMITS, hash_seed=0) as sandbox, Sandbox(LIMITS, hash_seed=1) as other_order:
+        for row in rows:
+            task_id, job = row.text("task_id"), _job(row)
+            inputs = allowed(job, sandbox)
+            answers, error = with_values(job, inputs, sandbox)
+            others, _ = with_values(job, inputs, other_order)
+            # Where even the reference's order is that of a set, no order can be asked of a candidate.
+            unordered = any(map(_is_reordered, answers, others))
+            answers = [_agreed(a, b, unordered) for a, b in zip(answers, others, strict=True)]
+            missing = Counter(re.sub(r":.*", "", answer.reason) for answer in answers if answer.reason)
+            good = [answer for answer in answers if not answer.reason]
+            if not good:
+                reasons = ", ".join(f"{n} {r}" for r, n in missing.items()) or "no inputs"
+                raise row.error(f"problem {task_id!r} has no usable tests ({reasons}) {error}".rstrip())
+            if missing:
+                _log.info("%s: left out %s of %d inputs %s", task_id, dict(missing), len(answers), error)
+            left_out.update(missing)
+            num_tests += len(good)
+            yield row, _problem(row, task_id, good, unordered)
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "none"
     _log.info("evalplus: %d tests, left out: %s", num_tests, reasons)
 
@@ -100,7 +104,7 @@ def _job(row: Row) -> Job:
         contract = _contract(program, entry_point, row.text("contract", ""))
     except SyntaxError as error:
         raise row.error(f"the reference, the contract or the assertion is not valid Python ({error})") from error
-    inputs = [[repr(reading) for reading in readings(arguments, shapes)] for arguments in _inputs(row)]
+    inputs = [readings(arguments, shapes) for arguments in _inputs(row)]
     truth = _template(prompt, entry_point, 0).startswith("assert bool(")
     return Job(program, entry_point, contract, inputs, num_trusted=len(row.items("base_input")), truth=truth)
 
@@ -127,7 +131,7 @@ def _problem(row: Row, task_id: str, answers: list[Answer], unordered: bool) -> 
     if template:
         tests = [Test(TestKind.ASSERT, template % (answer.input, _in_source(answer.expected))) for answer in answers]
     else:
-        tests = [Test(TestKind.VALUE, _as_tuple(a.input), a.expected, atol) for a in answers]
+        tests = [Test(TestKind.VALUE, repr(tuple(a.arguments)), a.expected, atol) for a in answers]
     return Problem(
         id=task_id,
         prompt=prompt,
@@ -146,10 +150,6 @@ def _in_source(value: str) -> str:
     for name in names:
         name.id = "1e999"
     return ast.unparse(tree) if names else value
-
-
-def _as_tuple(arguments: str) -> str:
-    return repr(tuple(ast.literal_eval(arguments)))
 
 
 def _template(prompt: str, entry_point: str, atol: float) -> str:

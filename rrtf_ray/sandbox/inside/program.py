@@ -11,6 +11,7 @@ import builtins
 import marshal
 import operator
 import os
+import signal
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -51,7 +52,10 @@ def make_calls(job: dict[str, Any], file: int) -> None:
     """`run_ahead` without the end of the process, for the zygote to grow warm with."""
     answers = _Answers(job, file)
     if answers.load(take_given(file).decode("utf-8", "surrogatepass")):
+        call_s = job["call_s"]
         for arguments in job["calls"]:
+            if call_s:  # its default action ends this process, even inside a long call into C
+                signal.setitimer(signal.ITIMER_PROF, call_s)
             answers.call(ENTRY, *marshal.loads(arguments))
         if job["foreseen"]:
             answers.send(LOADED)

@@ -97,7 +97,7 @@ def _warm_up(preload: list[str], paths: list[str]) -> None:
     random.seed(0)  # the children begin with this state
     calls = [wire.dumps(([[3, 1, 2], "a"], {})), wire.dumps(([1], {}))]
     job = {"setup": compile("", "<setup>", "exec"), "entry_point": compile("f", "<entry_point>", "eval"),
-           "names": [], "classes": [], "calls": calls, "foreseen": []}  # fmt: skip
+           "names": [], "classes": [], "calls": calls, "call_s": 0.0, "foreseen": []}  # fmt: skip
     for _ in range(_WARM_UP_ROUNDS):
         file = os.memfd_create("warm", os.MFD_CLOEXEC)
         os.write(file, _WARM_UP.encode())

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import linecache
+import re
 import sys
+import tokenize
 import types
 
 PROGRAM_FILE = "<program>"
 MAX_TEXT = 300
 _COMPILE_ERRORS = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError)
+
+_DECLARES_ENCODING = re.compile(r"(?:[^\r\n]*(?:\r\n?|\n))?[^\r\n]*coding[:=]")
 
 
 class Unusable(Exception):
@@ -26,13 +31,26 @@ def new_module(name: str, source: str) -> types.ModuleType:
 
 
 def compiled(source: str) -> types.CodeType:
-    """Raises Unusable."""
+    """The code of a file that holds `source`, as CPython compiles it. Raises Unusable where that refuses it."""
     try:
-        return compile(source.removeprefix("\ufeff"), PROGRAM_FILE, "exec", dont_inherit=True)
+        return compile(_as_read(source), PROGRAM_FILE, "exec", dont_inherit=True)
     except _COMPILE_ERRORS as error:
         if isinstance(error, SyntaxError) and error.lineno:
             raise Unusable("x", f"{type(error).__name__}: {error.msg} (line {error.lineno})") from None
         raise Unusable("x", describe(error)) from None
+
+
+def _as_read(source: str) -> str | bytes:
+    """What is compiled. In text CPython ignores a declaration of the encoding, in a file it may refuse it."""
+    text = source.removeprefix("\ufeff")
+    if not _DECLARES_ENCODING.match(text):
+        return text
+    file = source.encode("utf-8", "surrogatepass")
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(file).readline)
+        return text if encoding.startswith("utf-8") else source.encode(encoding)
+    except (SyntaxError, LookupError, ValueError):
+        return file  # which the compiler refuses, and says why
 
 
 def load(setup: types.CodeType, source: str, module: types.ModuleType) -> None:
