@@ -1,4 +1,8 @@
-"""What the tests share: one Ray cluster and one small student for the session, and running `rrtf` as users do."""
+"""What the tests share: one Ray cluster and one small student for the session, and running `rrtf` as users do.
+
+With several processes (`pytest -n 2 --dist loadgroup`) one of them runs everything that needs Ray or an engine: there
+is one cluster, one student, and one engine at a time that computes. The tests of any other file stay together too.
+"""
 
 import os
 import subprocess
@@ -10,6 +14,26 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
+LIMIT_S = 600
+"""For a command. It only ends one that hangs: on a busy machine a minute's work may take five."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects and before pytest-xdist reads the groups
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if "cluster" in item.fixturenames:
+            item.add_marker("ray")
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        together = "ray" if _needs_ray(item) else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(together))
+    if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not _needs_ray(item))  # the longest group begins first
+
+
+def _needs_ray(item):
+    return any(item.get_closest_marker(name) for name in ("ray", "e2e"))
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +83,7 @@ def student(tmp_path_factory):
 def rrtf():
     """Run the command line in a process of its own; `address` connects it to a cluster."""
 
-    def run(*arguments, address=None, timeout=280, start=False):
+    def run(*arguments, address=None, timeout=LIMIT_S, start=False):
         environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"} | {"RAY_AUTH_MODE": "disabled"}
         if address:
             environment["RAY_ADDRESS"] = address

@@ -11,6 +11,7 @@ from rrtf_ray.problems import write_problems
 from rrtf_ray.records import Outcome, Problem, ProblemKind, Reason, Split, Test, TestKind
 from rrtf_ray.store.files import read_bytes, read_json
 from rrtf_ray.store.run_dir import RunDir
+from tests.conftest import LIMIT_S, ROOT
 
 pytestmark = pytest.mark.ray
 
@@ -79,14 +80,14 @@ def test_a_driver_that_is_killed_continues_and_ends_with_the_same_rows(undisturb
     whole, _ = undisturbed
     arguments = ["run", f"run_dir={tmp_path}", "problems.num_train=200", *SCRIPTED]
     driver = rrtf(*arguments, address=cluster.address, start=True)
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + LIMIT_S
     target = tmp_path / folder
     while not list(target.glob("part-*.parquet")):
         assert driver.poll() is None, driver.stdout.read()
         assert time.monotonic() < deadline, f"no part appeared in {target}"
         time.sleep(0.02)
     driver.send_signal(signal.SIGKILL)
-    driver.wait(timeout=30)
+    driver.wait(timeout=LIMIT_S)
     driver.stdout.close()
     done = rrtf(*arguments, address=cluster.address)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -113,18 +114,17 @@ def test_a_stage_without_its_input_says_which_to_run_first(rrtf, cluster, tmp_pa
 
 
 def test_more_workers_than_the_cluster_can_have_are_refused_at_once(rrtf, cluster, tmp_path):
-    started = time.monotonic()
     done = rrtf(
         "run",
         f"run_dir={tmp_path}",
         *SCRIPTED,
         "sample.min_engines=50",
         "sample.max_engines=50",
+        f"cluster.resource_timeout_s={2 * LIMIT_S}",  # whoever waits for them outlasts the limit of a command
         address=cluster.address,
     )
     assert done.returncode == 2
     assert "sample.min_engines with execute.min_workers needs 51.1 CPUs, but the cluster has 4" in done.stderr
-    assert time.monotonic() - started < 100
 
 
 def test_an_address_without_a_cluster(rrtf, tmp_path):
@@ -139,11 +139,12 @@ def test_the_jobs_api_runs_the_same(undisturbed, cluster, tmp_path):
     whole, _ = undisturbed
     client = JobSubmissionClient(cluster.dashboard)
     overrides = " ".join(f"'{o}'" for o in SCRIPTED)
-    job = client.submit_job(
+    job = _submitted(
+        client,
         entrypoint=f"python -m jobs.pipeline run_dir={tmp_path} problems.num_train=200 {overrides}",
         runtime_env={"working_dir": str(_package(tmp_path)), "env_vars": {"RAY_AUTH_MODE": "disabled"}},
     )
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + LIMIT_S
     while (status := client.get_job_status(job)) not in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED):
         assert time.monotonic() < deadline, client.get_job_logs(job)
         time.sleep(0.5)
@@ -152,11 +153,21 @@ def test_the_jobs_api_runs_the_same(undisturbed, cluster, tmp_path):
     assert rows(RunDir(str(tmp_path)).rankings(1)) == rows(whole.rankings(1))
 
 
+def _submitted(client, **job):
+    """The job's id. Ray's agent, which starts jobs, comes up after the dashboard that hands them to it."""
+    deadline = time.monotonic() + LIMIT_S
+    while True:
+        try:
+            return client.submit_job(**job)
+        except RuntimeError as error:
+            if "No available agent" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)
+
+
 def _package(tmp_path):
     """A working directory of the packages alone, as a checkout without environment and runs."""
     import shutil
-
-    from tests.conftest import ROOT
 
     target = tmp_path / "working_dir"
     for name in ("rrtf_ray", "jobs"):
