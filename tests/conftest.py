@@ -12,6 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
+# One thread for whatever computes here and in the processes that are started from here. Two that wait for each other
+# take minutes for a second's work where other processes want the same cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 LIMIT_S = 600
@@ -52,6 +56,8 @@ def cluster():
     from rrtf_ray.cluster.connecting import ENVIRONMENT
 
     os.environ.update(ENVIRONMENT)
+    # For tests/store/test_object_store.py: the workers of the cluster write to its bucket too.
+    os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_EC2_METADATA_DISABLED="true")
     # So that replicas come and go within seconds.
     for side in ("HANDLE", "REPLICA"):
         os.environ[f"RAY_SERVE_{side}_AUTOSCALING_METRIC_PUSH_INTERVAL_S"] = "1"
@@ -72,10 +78,12 @@ def cluster():
 @pytest.fixture(scope="session")
 def student(tmp_path_factory):
     """A student that knows the form of a program and little else: enough for everything but figures."""
-    from rrtf_ray.quickstart import make_student
+    from rrtf_ray.quickstart import student as made
 
     folder = tmp_path_factory.mktemp("student")
-    make_student(folder, seed=1, steps=150)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(made, "NUM_THREADS", 1)
+        made.make_student(folder, seed=1, steps=100)
     return folder
 
 
