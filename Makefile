@@ -26,7 +26,7 @@ demo: install
 # Everything; two processes, because half of the tests wait for something most of the time. tests/conftest.py says
 # which tests stay together.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2
 
 # The inner loop: no Ray, no engine, nothing slow. `pytest --markers` explains the markers.
 test-fast: install

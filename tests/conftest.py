@@ -1,7 +1,7 @@
 """What the tests share: one Ray cluster and one small student for the session, and running `rrtf` as users do.
 
-With several processes (`pytest -n 2 --dist loadgroup`) one of them runs everything that needs Ray or an engine: there
-is one cluster, one student, and one engine at a time that computes. The tests of any other file stay together too.
+With several processes (`pytest -n 2`) one of them runs everything that needs Ray or an engine: there is one cluster,
+one student, and one engine at a time that computes. The tests of any other file stay together too.
 """
 
 import os
@@ -22,22 +22,42 @@ LIMIT_S = 600
 """For a command. It only ends one that hangs: on a busy machine a minute's work may take five."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before `-m` selects and before pytest-xdist reads the groups
+TOGETHER = (
+    "tests/deployments/",
+    "tests/stages/",
+    "tests/store/test_object_store.py",
+    "tests/test_e2e.py",
+    "tests/planning/test_plan.py",
+    "tests/quantize/test_command.py",
+)
+"""What uses the cluster or the student, and so runs in one process."""
+
+
+def _group(nodeid):
+    """The name of the tests that run in the same process: a file, or all of TOGETHER."""
+    return "together" if nodeid.startswith(TOGETHER) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(config, items):
     for item in items:
         if "cluster" in item.fixturenames:
             item.add_marker("ray")
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        together = "ray" if _needs_ray(item) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(together))
-    if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not _needs_ray(item))  # the longest group begins first
+    if hasattr(config, "workerinput"):  # one process of several
+        items.sort(key=lambda item: _group(item.nodeid) != "together")  # the longest group begins first
 
 
-def _needs_ray(item):
-    return any(item.get_closest_marker(name) for name in ("ray", "e2e"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """How `-n` spreads the tests. (`--dist loadgroup` ignores its groups with pytest 9 and pytest-xdist 3.8.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return _group(nodeid)
+
+    config.option.loadscopereorder = False  # in the order of the items
+    return ByGroup(config, log)
 
 
 @pytest.fixture(scope="session")
