@@ -36,6 +36,8 @@ SETTINGS = [
     "train.learning_rate=1e-3",
     "train.checkpoint_every_steps=3",
 ]
+RESTARTED = "train 1: the workers were started again, after step"
+RESUMED = "train 1: goes on after step"
 STEPS = 20  # 24 problems, 5 a step: 5 steps an epoch, the last of 4
 
 
@@ -111,7 +113,7 @@ def disturbed(train, problems, tmp_path_factory):
     wait_for(lambda: saved_step(run) and newest_training_worker(), driver, "a training state")
     newest_training_worker().send_signal(signal.SIGKILL)
     lines = []
-    while not any("started again" in line for line in lines):
+    while not any(RESTARTED in line for line in lines):
         lines.append(driver.stdout.readline())
         assert lines[-1], "".join(lines)
     again = saved_step(run)
@@ -153,7 +155,7 @@ def newest_training_worker():
 
 def test_a_killed_worker_is_restarted_and_the_weights_are_the_same(undisturbed, disturbed):
     run, output, _, _ = disturbed
-    assert "train 1: the workers were started again, after step" in output
+    assert RESTARTED in output
     assert [m["step"] for m in metrics(run)] == list(range(1, STEPS + 1))
     assert_equal(run, undisturbed)
 
@@ -164,7 +166,7 @@ def test_a_killed_job_goes_on_and_another_number_of_workers_is_refused(undisturb
     assert "train.num_workers=2" in refused.stderr
     assert "remove the round's training-state folder" in refused.stderr
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "train 1: goes on after step" in done.stdout
+    assert RESUMED in done.stdout
     assert_equal(run, undisturbed)
     assert not os.path.exists(run.training_state(1))
 
