@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRA ?= cpu
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: install demo test check clean
+.PHONY: install demo test test-fast check docs clean
 install: $(VENV)/.installed
 
 # torch==2.13.0+cpu comes from wherever this machine's pip looks; where that has no CPU build, uv knows
@@ -23,8 +23,14 @@ $(VENV)/.installed: pyproject.toml
 demo: install
 	$(BIN)/rrtf run --config jobs/configs/demo.yaml
 
+# Everything; two processes, because half of the tests wait for something most of the time. tests/conftest.py says
+# which tests stay together.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
+
+# The inner loop: no Ray, no engine, nothing slow. `pytest --markers` explains the markers.
+test-fast: install
+	$(BIN)/python -m pytest -m "not ray and not e2e and not slow and not gpu"
 
 check: install
 	$(BIN)/ruff check .
@@ -32,7 +38,6 @@ check: install
 	$(BIN)/mypy
 
 # The site, in site/, with the page of settings written anew; --strict fails on a broken link or anchor.
-.PHONY: docs
 docs: install
 	$(BIN)/python docs/generate_configuration.py
 	$(BIN)/mkdocs build --strict --quiet

@@ -374,6 +374,7 @@ RUN = [(block, BLOCKS[index + 1]) for index, block in enumerate(BLOCKS) if block
 
 
 @pytest.mark.parametrize(("block", "shown"), RUN, ids=[str(block) for block, _ in RUN])
+@pytest.mark.slow
 def test_what_is_run_prints_what_is_shown(block, shown, reader):
     program = ["bash", "-e", "-c"] if block.language == "bash" else [sys.executable, "-c"]
     path = f"{reader / 'bin'}{os.pathsep}{os.environ['PATH']}"

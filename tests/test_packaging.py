@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[1]
 # All that `rrtf verify` imports besides the standard library.
 VERIFY_NEEDS = ("pyarrow", "fsspec", "rich")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory) -> Path:
@@ -102,18 +104,24 @@ def environment(wheel, tmp_path_factory) -> Path:
     venv.create(folder, with_pip=False)
     pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "--disable-pip-version-check"]
     done = subprocess.run(
-        [*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], capture_output=True, text=True
+        [*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)],
+        env=plain_environment(),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     return folder
 
 
+def plain_environment() -> dict[str, str]:
+    """Without the variables that would bring this project's source into another interpreter."""
+    return {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+
+
 def rrtf(environment: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The installed command, in a folder from which no source is to be seen."""
-    variables = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
-    return subprocess.run(
-        [str(environment / "bin" / "rrtf"), *arguments], cwd=folder, env=variables, capture_output=True, text=True
-    )
+    command = [str(environment / "bin" / "rrtf"), *arguments]
+    return subprocess.run(command, cwd=folder, env=plain_environment(), capture_output=True, text=True)
 
 
 def test_help_needs_nothing_but_the_wheel(environment, tmp_path):

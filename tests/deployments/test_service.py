@@ -21,6 +21,8 @@ from rrtf_ray.serving.settings import ServeSettings
 pytestmark = [pytest.mark.ray, pytest.mark.e2e]
 
 TEMPLATE = "{% for m in messages %}{{ m.content }}\n{% endfor %}"
+LIMIT_S = 240.0
+"""For whatever is waited for; it only ends what hangs."""
 PREFIX = "def double(x):\n    # twice the number\n"
 SUFFIX = "\n\nprint(double(4))\n"
 
@@ -61,14 +63,14 @@ def service(cluster, checkpoint, tmp_path_factory):
 @pytest.fixture(scope="module")
 def http(service):
     url, key = service
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=120) as client:
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=LIMIT_S) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def client(service):
     url, key = service
-    return openai.OpenAI(base_url=f"{url}/v1", api_key=key, timeout=120, max_retries=0)
+    return openai.OpenAI(base_url=f"{url}/v1", api_key=key, timeout=LIMIT_S, max_retries=0)
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +229,7 @@ def test_curl_and_health_and_metrics(service, http):
     url, key = service
     command = ["curl", "-sS", f"{url}/v1/completions", "-H", f"Authorization: Bearer {key}"]
     body = '{"model": "rrtf", "prompt": "def f(x):\\n", "suffix": "\\n", "max_tokens": 4}'
-    done = subprocess.run([*command, "-d", body], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*command, "-d", body], capture_output=True, text=True, timeout=LIMIT_S)
     assert json.loads(done.stdout)["choices"], done
     assert httpx.get(f"{url}/health").json()["models"] == {"rrtf": "ok"}
     assert httpx.get(f"{url}/metrics").status_code == 401
@@ -238,13 +240,13 @@ def unfinished():
     """Requests that are in vLLM's engine."""
     from ray import serve
 
-    return serve.get_app_handle("engine-rrtf-1").unfinished.remote().result(timeout_s=30)
+    return serve.get_app_handle("engine-rrtf-1").unfinished.remote().result(timeout_s=LIMIT_S)
 
 
-def seconds_until(condition, limit_s):
+def seconds_until(condition):
     began = time.monotonic()
     while not condition():
-        assert time.monotonic() - began < limit_s, "it never came to that"
+        assert time.monotonic() - began < LIMIT_S, "it never came to that"
         time.sleep(0.02)
     return time.monotonic() - began
 
@@ -259,10 +261,10 @@ def test_a_client_that_goes_away_frees_the_engine(service, http, stream):
     host, port = url.removeprefix("http://").split(":")
     raw = json.dumps(body).encode()
     head = f"POST /v1/completions HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\nContent-Length: {len(raw)}"
-    with socket.create_connection((host, int(port)), timeout=30) as connection:
+    with socket.create_connection((host, int(port)), timeout=LIMIT_S) as connection:
         connection.sendall(head.encode() + b"\r\n\r\n" + raw)
-        seconds_until(lambda: unfinished() > 0, 30)
-    freed_s = seconds_until(lambda: unfinished() == 0, 60)
+        seconds_until(lambda: unfinished() > 0)
+    freed_s = seconds_until(lambda: unfinished() == 0)
     assert freed_s < whole_s / 2, f"freed after {freed_s:.2f} s, while a whole answer takes {whole_s:.2f} s"
 
 
@@ -281,10 +283,10 @@ def test_a_killed_engine_costs_its_requests_in_flight_and_comes_back(service, ht
     body = {"prompt": PREFIX, "max_tokens": 450, "n": 16, "ignore_eos": True}
     with ThreadPoolExecutor() as pool:
         lost = pool.submit(http.post, "/v1/completions", json=body)
-        seconds_until(lambda: unfinished() > 0, 30)
+        seconds_until(lambda: unfinished() > 0)
         os.kill(engine.pid, signal.SIGKILL)
-        assert lost.result(timeout=130).status_code in (200, 503)
+        assert lost.result(timeout=LIMIT_S).status_code in (200, 503)
     answer = http.post("/v1/completions", json={"prompt": PREFIX, "max_tokens": 4})
     assert answer.status_code == 200, answer.text
     assert not psutil.pid_exists(engine.pid)
-    seconds_until(lambda: http.get("/health").status_code == 200, 30)
+    seconds_until(lambda: http.get("/health").status_code == 200)

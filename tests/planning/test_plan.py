@@ -119,6 +119,7 @@ def test_the_loss_in_a_line(plan, loss, says):
     assert says in plan(TINY, f"train.loss={loss}")
 
 
+@pytest.mark.slow  # for the student
 def test_the_quickstart_is_the_student_that_it_makes(plan, tmp_path, capsys, student):
     config = json.loads((student / "config.json").read_text())
     assert main(["plan", "--json", f"run_dir={tmp_path}/run", "seed=1"]) == 0

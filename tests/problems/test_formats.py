@@ -256,6 +256,7 @@ def test_evalplus_order_of_a_set(tmp_path: Path) -> None:
 # --- the public files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("format_name", "name", "num_problems", "num_failing"),
     [

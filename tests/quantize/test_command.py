@@ -12,6 +12,8 @@ from rrtf_ray.quantize.command import make, quantize
 from rrtf_ray.stages.preflight import check_training
 from rrtf_ray.store.run_dir import RunDir
 
+pytestmark = pytest.mark.slow  # for the student
+
 
 @pytest.fixture
 def config(tmp_path):

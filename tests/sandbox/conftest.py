@@ -30,7 +30,7 @@ def run_script(sandbox: Sandbox, program: str, *pairs: tuple[str, str]) -> Verdi
     return sandbox.run([program], tests, kind=ProblemKind.STDIO, entry_point="")[0]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

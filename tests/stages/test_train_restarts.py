@@ -18,9 +18,10 @@ from rrtf_ray.core.ranking import rank
 from rrtf_ray.quickstart import generate_problems
 from rrtf_ray.records import Outcome
 from rrtf_ray.store.run_dir import RunDir
+from tests.conftest import LIMIT_S
 from tests.records_for_tests import candidate, group
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(3 * LIMIT_S)]
 
 SETTINGS = [
     "problems.num_train=24",
@@ -35,6 +36,8 @@ SETTINGS = [
     "train.learning_rate=1e-3",
     "train.checkpoint_every_steps=3",
 ]
+RESTARTED = "train 1: the workers were restarted after step"
+RESUMED = "train 1: resumes after step"
 STEPS = 20  # 24 problems, 5 a step: 5 steps an epoch, the last of 4
 
 
@@ -87,7 +90,7 @@ def assert_equal(run, other):
 def train(rrtf, cluster, student):
     def run_it(run, *overrides, start=False):
         arguments = ["train", f"run_dir={run.uri}", f"model.student={student}", *SETTINGS, *overrides]
-        return rrtf(*arguments, address=cluster.address, start=start, **({} if start else {"timeout": 280}))
+        return rrtf(*arguments, address=cluster.address, start=start)
 
     return run_it
 
@@ -101,55 +104,69 @@ def undisturbed(train, problems, tmp_path_factory):
     return run
 
 
-def wait_for(condition, driver, what, limit_s=200):
-    deadline = time.monotonic() + limit_s
+@pytest.fixture(scope="module")
+def disturbed(train, problems, tmp_path_factory):
+    """One training that loses first a worker and then its driver, and is finished by another: the run, what the first
+    driver said, how a start with another number of workers ended, and how the last start did."""
+    run = prepare(tmp_path_factory.mktemp("disturbed") / "run", problems)
+    driver = train(run, start=True)
+    wait_for(lambda: saved_step(run) and newest_training_worker(), driver, "a training state")
+    newest_training_worker().send_signal(signal.SIGKILL)
+    lines = []
+    while not any(RESTARTED in line for line in lines):
+        lines.append(driver.stdout.readline())
+        assert lines[-1], "".join(lines)
+    again = saved_step(run)
+    # A state of the second workers, so that the weights in the end are theirs too.
+    wait_for(lambda: saved_step(run) > again, driver, "another training state")
+    driver.kill()
+    rest, _ = driver.communicate(timeout=LIMIT_S)
+    refused = train(run, "train.num_workers=1")
+    return run, "".join(lines) + rest, refused, train(run)
+
+
+def wait_for(condition, driver, what):
+    deadline = time.monotonic() + LIMIT_S
     while not condition():
         assert driver.poll() is None, driver.stdout.read()
-        assert time.monotonic() < deadline, f"{what} did not come within {limit_s} s"
+        assert time.monotonic() < deadline, f"{what} did not come within {LIMIT_S} s"
         time.sleep(0.05)
 
 
-def has_state(run):
-    """Ray Train has recorded a published state, which is what a new start begins from."""
+def saved_step(run):
+    """The step of the newest published state that Ray Train has recorded, which is what a new start begins from; 0
+    where there is none."""
+    steps = [0]
     for snapshot in Path(run.training_state(1)).glob("*/checkpoint_manager_snapshot.json"):
         with contextlib.suppress(json.JSONDecodeError):  # it is being written
-            if json.loads(snapshot.read_text())["checkpoint_results"]:
-                return True
-    return False
+            steps += [found["metrics"]["step"] for found in json.loads(snapshot.read_text())["checkpoint_results"]]
+    return max(steps)
 
 
 def newest_training_worker():
-    """One of Ray Train's worker processes, by the title that Ray gives them; None where there is none."""
-    running = psutil.process_iter(["cmdline", "create_time"])
-    found = [p for p in running if any("RayTrainWorker" in part for part in p.info["cmdline"] or ())]
-    return max(found, key=lambda p: p.info["create_time"], default=None)
+    """One of the cluster's Ray Train worker processes, by the title that Ray gives them; None where there is none."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if any("RayTrainWorker" in part for part in process.cmdline()):
+                found.append((process.create_time(), process))
+    return max(found, key=lambda pair: pair[0], default=(0, None))[1]
 
 
-def test_a_killed_worker_is_restarted_and_the_weights_are_the_same(undisturbed, train, problems, tmp_path):
-    run = prepare(tmp_path / "run", problems)
-    driver = train(run, start=True)
-    wait_for(lambda: has_state(run) and newest_training_worker(), driver, "a training state")
-    newest_training_worker().send_signal(signal.SIGKILL)
-    output, _ = driver.communicate(timeout=280)
-    assert driver.returncode == 0, output
-    assert "train 1: the workers were restarted after step" in output
+def test_a_killed_worker_is_restarted_and_the_weights_are_the_same(undisturbed, disturbed):
+    run, output, _, _ = disturbed
+    assert RESTARTED in output
     assert [m["step"] for m in metrics(run)] == list(range(1, STEPS + 1))
     assert_equal(run, undisturbed)
 
 
-def test_a_killed_job_goes_on_and_another_number_of_workers_is_refused(undisturbed, train, problems, tmp_path):
-    run = prepare(tmp_path / "run", problems)
-    driver = train(run, start=True)
-    wait_for(lambda: has_state(run), driver, "a training state")
-    driver.kill()
-    driver.communicate(timeout=30)
-    refused = train(run, "train.num_workers=1")
+def test_a_killed_job_goes_on_and_another_number_of_workers_is_refused(undisturbed, disturbed):
+    run, _, refused, done = disturbed
     assert refused.returncode == 1, refused.stdout + refused.stderr
     assert "train.num_workers=2" in refused.stderr
     assert "remove the round's training-state folder" in refused.stderr
-    done = train(run)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "train 1: resumes after step" in done.stdout
+    assert RESUMED in done.stdout
     assert_equal(run, undisturbed)
     assert not os.path.exists(run.training_state(1))
 

@@ -21,6 +21,8 @@ from rrtf_ray.training.engine import _merged
 from rrtf_ray.training.model import choose_path, load_model
 from rrtf_ray.training.objective import Objective, group_loss, response_logprobs
 
+pytestmark = pytest.mark.slow
+
 VOCAB = 67
 TOLERANCE = 1e-5
 # Weights so large that who sees whom, and at which position, matters; and every dropout there is.

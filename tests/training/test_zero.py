@@ -1,5 +1,6 @@
 """Steps with DeepSpeed: neither ZeRO's stage, nor the number of workers, nor how a step is cut into passes changes
-what comes out. Each scenario is one process per worker (importing DeepSpeed takes seconds), which does many runs."""
+what comes out. Each scenario is one process per worker (importing DeepSpeed takes seconds), which does many runs: two
+workers first, then one, which also finds the state that they left."""
 
 import json
 import math
@@ -15,12 +16,15 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 VOCAB = 96
 POISON = 50  # a position that one problem only has tokens at
 STEPS = 6
 ALPHA = 20.0
-LIMIT_S = 200
+LIMIT_S = 800
+"""For all runs of a scenario; it only ends one that hangs."""
 
 
 def groups(count=12, poisoned=None):
@@ -135,6 +139,7 @@ def alone(worker):
             trainer.step(groups())
 
     worker.error("diverged", diverged)
+    refused(worker)
 
 
 def interrupted(worker, zero):
@@ -199,7 +204,7 @@ def main(scenario, folder):
 
     torch.distributed.init_process_group("gloo")
     worker = Worker(torch.distributed.get_rank(), torch.distributed.get_world_size(), folder)
-    {"alone": alone, "pair": pair, "refused": refused}[scenario](worker)
+    {"alone": alone, "pair": pair}[scenario](worker)
     Path(folder, f"{scenario}-{worker.rank}.json").write_text(json.dumps(worker.found))
     torch.distributed.destroy_process_group()
 
@@ -255,11 +260,10 @@ def results(tmp_path_factory):
     spoilt = weights | {"transformer.wpe.weight": weights["transformer.wpe.weight"].clone()}
     spoilt["transformer.wpe.weight"][POISON] = torch.nan
     model.save_pretrained(folder / "spoilt", state_dict=spoilt)
-    one = start("alone", 1, folder)[0]
     two = start("pair", 2, folder)
-    left = start("refused", 1, folder)[0]
+    one = start("alone", 1, folder)[0]
     began = {name: value.double().flatten().tolist() for name, value in model.state_dict().items()}
-    return {"one": one, "two": two[0], "second": two[1], "left": left, "began": began}
+    return {"one": one, "two": two[0], "second": two[1], "began": began}
 
 
 LOSSES = ("loss", "rank_loss", "ft_loss", "ranking_accuracy", "active_pairs", "margin", "grad_norm", "learning_rate")
@@ -323,7 +327,7 @@ def test_bfloat16_follows_float32(results):
 
 
 def test_a_worker_without_a_group_takes_part(results):
-    same(results, results["two"]["single"], results["left"]["single"])
+    same(results, results["two"]["single"], results["one"]["single"])
 
 
 def test_dpo_begins_at_log_2_and_needs_the_references_of_all_workers(results):
@@ -358,7 +362,7 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(results, zero):
 
 
 def test_state_of_another_number_of_workers_is_refused(results):
-    error = results["left"]["refused"]
+    error = results["one"]["refused"]
     assert "train.num_workers=2" in error
     assert "train.num_workers=1" in error
     assert "to continue, or remove the round's training-state folder" in error
