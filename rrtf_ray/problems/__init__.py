@@ -19,7 +19,7 @@ from rrtf_ray.problems.formats import evalplus, humaneval, leetcode, mbpp, stdio
 from rrtf_ray.problems.python_source import check_reference
 from rrtf_ray.problems.source import Row, read_rows
 from rrtf_ray.records import Problem, Split
-from rrtf_ray.store.files import MANIFEST, exists, join
+from rrtf_ray.store.files import MANIFEST, OLD_MANIFEST, exists, join
 
 __all__ = ["FORMATS", "Format", "format_of", "load", "read_manifest", "read_problems", "write_problems"]
 
@@ -51,7 +51,7 @@ def format_of(source: str) -> str:
     Raises:
         DataError: the source cannot be read, or its fields are those of no format.
     """
-    of_ours = source.endswith(".parquet") or exists(join(source, MANIFEST))
+    of_ours = source.endswith(".parquet") or any(exists(join(source, name)) for name in (MANIFEST, OLD_MANIFEST))
     if of_ours or Path(source).is_dir():
         return "parquet"
     rows = read_rows(source)

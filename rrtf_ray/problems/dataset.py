@@ -1,7 +1,7 @@
 """Our own data set: a folder of Parquet parts with the schema of `Problem`, and a manifest written last.
 
 part-00000.parquet ...   at most 1000 problems each
-manifest.json            format, source, number and sha256 of the rows, version: present = complete
+_manifest.json           format, source, number and sha256 of the rows, version: present = complete
 """
 
 from __future__ import annotations
@@ -22,7 +22,17 @@ from rrtf_ray.errors import DataError
 from rrtf_ray.problems.source import Row
 from rrtf_ray.records import Problem
 from rrtf_ray.schemas import from_row, schema_of, to_row
-from rrtf_ray.store.files import MANIFEST, exists, join, read_json, resolve, write_bytes, write_json
+from rrtf_ray.store.files import (
+    MANIFEST,
+    OLD_MANIFEST,
+    exists,
+    join,
+    read_json,
+    remove,
+    resolve,
+    write_bytes,
+    write_json,
+)
 
 ROWS_PER_PART = 1000
 FIELDS = ("id", "prompt", "kind", "entry_point", "tests")
@@ -64,22 +74,23 @@ def write_problems(
         "version": metadata.version("rrtf-ray"),
     }
     write_json(join(dir_uri, MANIFEST), manifest)
+    remove(join(dir_uri, OLD_MANIFEST))
     _remove_other_parts(dir_uri, set(parts))
     return manifest
 
 
 def read_manifest(dir_uri: str) -> dict[str, Any]:
     """The manifest of a data set; raises DataError if there is none."""
-    place = join(dir_uri, MANIFEST)
-    if not exists(place):
+    places = [place for name in (MANIFEST, OLD_MANIFEST) if exists(place := join(dir_uri, name))]
+    if not places:
         raise DataError(
             f"{dir_uri} holds no complete problem data set (no {MANIFEST}); "
             "write it with `rrtf problems import`, or check the path"
         )
     try:
-        return dict(read_json(place))
+        return dict(read_json(places[0]))
     except (ValueError, TypeError) as error:
-        raise DataError(f"{place}: malformed JSON ({error}); import the problems again") from error
+        raise DataError(f"{places[0]}: malformed JSON ({error}); import the problems again") from error
 
 
 def read_problems(dir_uri: str) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rrtf_ray.errors import DataError, InputError
-from rrtf_ray.problems import load, read_manifest, read_problems, write_problems
+from rrtf_ray.problems import format_of, load, read_manifest, read_problems, write_problems
 from rrtf_ray.problems.source import _hub_parts, is_hub
 from rrtf_ray.records import Problem
 from tests.problems import rows
@@ -212,6 +212,19 @@ def test_data_set_round_trip(tmp_path: Path) -> None:
     assert list(read_problems(str(tmp_path / "set"))) == problems
     assert list(load("parquet", str(tmp_path / "set"))) == problems
     assert len(list(load("parquet", str(tmp_path / "set" / manifest["parts"][2])))) == 500
+
+
+def test_a_data_set_of_version_0_1_is_read_and_replaced(tmp_path: Path) -> None:
+    """Its manifest had another name."""
+    folder = tmp_path / "set"
+    problems = own_problems(tmp_path, 3)
+    write_problems(problems, str(folder))
+    (folder / "_manifest.json").rename(folder / "manifest.json")
+    assert format_of(str(folder)) == "parquet"
+    assert list(read_problems(str(folder))) == problems
+    write_problems(problems[:1], str(folder))
+    assert list(read_problems(str(folder))) == problems[:1]
+    assert not (folder / "manifest.json").exists()
 
 
 def test_a_data_set_is_replaced_whole(tmp_path: Path) -> None:

@@ -36,6 +36,31 @@ def test_repetitions_are_read_once_and_can_be_dropped(store):
     assert len(store.parts()) == 2
 
 
+def test_the_folder_opens_with_what_people_have(store):
+    import pandas
+    import pyarrow.parquet as pq
+
+    store.begin("f", {})
+    store.write([problem("a"), problem("b")], "0")
+    store.write([problem("c")], "1")
+    store.finish({"rows": 3})
+    with open(os.path.join(store.uri, "_part-2.parquet.1a2b3c4d.tmp"), "wb") as torn:
+        torn.write(b"PAR1 and no more")  # a worker is writing
+    assert pandas.read_parquet(store.uri)["id"].tolist() == ["a", "b", "c"]
+    assert pq.read_table(store.uri).num_rows == 3
+    store.begin("f", {})  # a restart clears away what a killed worker left
+    assert not [name for name in os.listdir(store.uri) if name.endswith(".tmp")]
+
+
+def test_only_the_leaves_that_are_asked_for_are_read(store):
+    store.write([problem("a"), problem("b")], "0")
+    store.write([problem("c")], "1")
+    table = store.columns("id", "tests.list.element.kind")
+    assert table.column("id").to_pylist() == ["a", "b", "c"]
+    assert table.column("tests").to_pylist() == [[{"kind": "check"}]] * 3
+    assert table.column_names == ["id", "tests"]
+
+
 def test_other_settings_are_refused_by_name(store):
     store.begin("one", {"temperature": 0.5, "seed": 1})
     store.begin("one", {"temperature": 0.5, "seed": 1})
