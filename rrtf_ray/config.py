@@ -1,6 +1,6 @@
 """Every setting, with its meaning and bounds: one strict, frozen section per stage. `config_file` reads them.
 
-This module imports neither Ray nor a model library, so that a mistake is reported at once.
+This module imports neither Ray nor a model library, so a mistake is reported at once.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class ExecuteConfig(Section):
     wall_s: float = Field(10.0, gt=0)
     """Limit of time by the clock for a program, in seconds; only a backstop behind `cpu_s`."""
     cpu_s: float = Field(3.0, gt=0)
-    """Limit of CPU time a program, in seconds; the wall limit stands behind it."""
+    """CPU time limit of a program, in seconds; `wall_s` is the backstop."""
     memory_mb: int = Field(1024, ge=64)
     """Limit of address space for a program, interpreter included, in MiB."""
     isolation: Literal["best_effort", "required"] = "best_effort"
@@ -209,7 +209,7 @@ class LossConfig(Section):
 
 
 class LoraConfig(Section):
-    """Low-rank adapters in place of all weights; the checkpoint is merged, so that anything can load it."""
+    """Low-rank adapters instead of all weights; they are merged into the checkpoint, so anything can load it."""
 
     rank: int = Field(16, ge=1)
     """Rank of the adapters' matrices: more takes more memory and can learn more."""

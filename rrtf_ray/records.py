@@ -109,7 +109,7 @@ class Reason(StrEnum):
     """Why a problem yields no ranking, or no group."""
 
     TIED = "tied"
-    """All candidates have the same score, so that there is nothing to prefer."""
+    """All candidates have the same score: there is nothing to prefer."""
     TOO_FEW = "too_few"
     """Fewer than two candidates are left."""
     TEACHER_BELOW_STUDENT = "teacher_below_student"
@@ -119,7 +119,7 @@ class Reason(StrEnum):
     TOO_LONG = "too_long"
     """Prompt and target, or prompt and any second response, are longer than train.max_length (found by train)."""
     EMPTY_PROMPT = "empty_prompt"
-    """The prompt has no tokens, so that nothing predicts a response's first (found by train)."""
+    """The prompt has no tokens, so nothing predicts a response's first (found by train)."""
     EMPTY_RESPONSE = "empty_response"
     """A response has no tokens: cut off before its first (found by train)."""
 
@@ -164,7 +164,7 @@ class Problem:
     tests: at least one.
     reference: a response (what follows the prompt) that is known to be right; empty if there is none.
     teacher_responses: responses of teachers, the reference not included.
-    setup: source that stands before the program (imports and helpers that the tests' authors took for granted).
+    setup: source that precedes the program (imports and helpers that the tests' authors took for granted).
     split: train or held out.
     language: of prompt, reference, responses and setup; the tests are Python in every language.
     """
@@ -272,7 +272,7 @@ class Candidate:
 class Group:
     """A problem's candidates: written by sample (no verdicts), then by execute (with verdicts).
 
-    problem: travels along, so that a later stage needs no join.
+    problem: travels along, so a later stage needs no join.
     candidates: students first, then teachers, then humans.
     error: why there are fewer candidates than asked for; empty if there are not.
     """

@@ -63,7 +63,7 @@ def to_row(record: Any) -> dict[str, Any]:
 def from_row(cls: type[R], row: Mapping[str, Any]) -> R:
     """The record that `row` describes; accepts what Ray Data hands out (numpy scalars and arrays) as well.
 
-    A missing key, or a null, stands for the field's default where there is one.
+    A missing key, or a null, stands for the field's default if it has one.
 
     Raises:
         DataError: unknown or missing keys, a wrong type, a value outside a closed set, or a row that breaks

@@ -15,7 +15,7 @@ def logged(run_dir: str, *, to_stderr: bool = False) -> Iterator[None]:
     from rrtf_ray.store.files import is_local, join, make_dir, resolve, write_bytes
 
     logs = join(run_dir, "logs")
-    handler = logging.StreamHandler()  # standard error, which is the log file from here on
+    handler = logging.StreamHandler()  # standard error, which is the log file inside the block
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)

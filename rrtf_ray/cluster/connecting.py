@@ -86,7 +86,7 @@ def _connect(address: str) -> None:
 
 
 def _reach(address: str) -> None:
-    """Raise OSError at once where nothing listens; Ray itself would go on trying for many minutes."""
+    """Raise OSError at once if nothing listens; Ray itself would keep trying for many minutes."""
     host, separator, port = address.removeprefix("ray://").rpartition(":")
     if separator and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()

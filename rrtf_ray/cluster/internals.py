@@ -1,4 +1,4 @@
-"""The parts of Ray that are not public, all in this file, so that a new version of Ray is checked here."""
+"""The parts of Ray that are not public, all in this file: what to check for a new version of Ray."""
 
 from __future__ import annotations
 

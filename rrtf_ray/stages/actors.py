@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from rrtf_ray.config import Config, ExecuteConfig, RankConfig
+from rrtf_ray.config import Config, ExecuteConfig, ModelConfig, RankConfig, SampleConfig
 from rrtf_ray.core.groups import build_group
 from rrtf_ray.core.ranking import rank
 from rrtf_ray.execution import run_problem
@@ -23,20 +23,31 @@ from rrtf_ray.store.run_dir import model_name
 
 
 class SampleActor:
-    """Problems in, groups out. Several tasks run at once, so that the engine always has enough to do."""
+    """Problems in, groups out. Several tasks run at once to keep the engine busy."""
 
-    def __init__(self, config: Config, model: str, seed: int, replay: Any = None) -> None:
-        self._sample = config.sample
-        self._model = model_name(config.run_dir, model)
-        self._seed = config.seed
+    def __init__(
+        self,
+        sample: SampleConfig,
+        engine: ModelConfig,
+        model: str,
+        name: str,
+        seed: int,
+        teacher_seed: int,
+        replay: Any = None,
+    ) -> None:
+        """name: the model's name in the candidates. seed: of the round. teacher_seed: chooses which problems use their
+        teacher (sample.teacher_fraction). replay: object reference of the responses by problem id."""
+        self._sample = sample
+        self._name = name
+        self._teacher_seed = teacher_seed
         self._sampler: Sampler
-        match config.sample.engine:
+        match sample.engine:
             case "vllm":
-                self._sampler = VLLMSampler(model, config.model, config.sample, seed)
+                self._sampler = VLLMSampler(model, engine, sample, seed)
             case "replay":
                 self._sampler = ReplaySampler(ray.get(replay))
             case "scripted":
-                self._sampler = ScriptedSampler(config.sample)
+                self._sampler = ScriptedSampler(sample)
 
     async def __call__(self, table: pa.Table) -> AsyncIterator[pa.Table]:
         problems = from_table(Problem, table)
@@ -52,10 +63,10 @@ class SampleActor:
         return build_group(
             problem,
             drafts,
-            model=self._model,
+            model=self._name,
             teacher=self._sample.teacher,
             teacher_fraction=self._sample.teacher_fraction,
-            seed=self._seed,
+            seed=self._teacher_seed,
             error=error,
         )
 
@@ -87,7 +98,7 @@ class ExecuteActor:
         verdicts = self._run(group.problem, group.candidates)
         judged = [replace(c, verdict=v) for c, v in zip(group.candidates, verdicts, strict=True)]
         broken = [c for c in judged if c.verdict and c.verdict.outcome is Outcome.SANDBOX_ERROR]
-        if broken:  # a fault of the machinery is tried once more before it is counted
+        if broken:  # a fault of the machinery is tried again before it counts
             again = dict(zip((c.id for c in broken), self._run(group.problem, broken), strict=True))
             judged = [replace(c, verdict=again.get(c.id, c.verdict)) for c in judged]
         return replace(group, candidates=tuple(judged))
@@ -99,13 +110,21 @@ class ExecuteActor:
 
 
 def sample_step(config: Config, model: str, seed: int, replay: Any = None) -> Step:
-    """The sampling part of a plan. replay: object reference of the responses by problem id."""
+    """The sampling part of a plan. seed, replay: see SampleActor."""
     sample = config.sample
     tasks = sample.tasks_per_engine
     return Step(
         SampleActor,
         {
-            "fn_constructor_kwargs": {"config": config, "model": model, "seed": seed, "replay": replay},
+            "fn_constructor_kwargs": {
+                "sample": sample,
+                "engine": config.model,
+                "model": model,
+                "name": model_name(config.run_dir, model),
+                "seed": seed,
+                "teacher_seed": config.seed,
+                "replay": replay,
+            },
             "batch_size": None,
             "compute": ray.data.ActorPoolStrategy(
                 min_size=sample.min_engines,

@@ -21,7 +21,7 @@ def evaluate(config: Config, run: RunDir, model: str, label: str) -> Evaluation:
     draws = {"draws": config.evaluate.draws, "teacher": "none"}
     as_sampled = config.model_copy(update={"sample": config.sample.model_copy(update=draws)})
     groups = run.evaluated_groups(label)
-    # Every model is evaluated with the same seeds (round 0), so that a comparison is paired.
+    # Every model is evaluated with the same seeds (round 0), which makes comparisons paired.
     sample_and_execute(as_sampled, run.problems(Split.HELD_OUT), groups, model, 0, f"evaluate {label}")
     evaluation = evaluation_of(groups, model, config.evaluate.draws, config.evaluate.k)
     write_json(join(run.evaluation(label), "evaluation.json"), evaluation.as_dict())

@@ -73,7 +73,7 @@ def run_all(config: Config) -> dict[str, Any]:
     seconds = _Seconds(run)
     evaluations: dict[str, Evaluation] = {}
     answer: tuple[str, float] | None = None
-    # Before the cluster: a mistake in the input is told at once, and nothing competes with the student's training.
+    # Before the cluster: a mistake in the input is reported at once, and nothing competes with the student's training.
     with seconds.of("problems"):
         prepare_problems(config, run)
     if config.until == "evaluate":

@@ -15,8 +15,8 @@ from rrtf_ray.training.tracking import check as check_tracking
 
 
 def check_training(config: Config, run: RunDir, model: str) -> None:
-    """What training would fail for, told before hours of sampling: raises InputError (ConfigError) for a context that
-    is too short, a tokenizer that cannot end a response, and packages that a setting needs and nobody installed."""
+    """What training would fail for, reported before hours of sampling: raises InputError (ConfigError) for a context
+    that is too short, a tokenizer that cannot end a response, and packages that a setting needs but are missing."""
     train = config.train
     check_model(model, train.max_length, "train.max_length")
     if not is_hub_id(model) and "quantization_config" in read_json(join(model, "config.json")):
@@ -26,7 +26,7 @@ def check_training(config: Config, run: RunDir, model: str) -> None:
         raise ConfigError("train.lora needs the package peft; pip install 'rrtf-ray[lora]'")
     if tokenizer_of(model).eos_token_id is None:
         raise InputError(
-            f"the tokenizer of {model!r} has no EOS token, so that no response could be taught to end; set eos_token "
+            f"the tokenizer of {model!r} has no EOS token, so no response could be taught to end; set eos_token "
             "in its tokenizer_config.json"
         )
 
@@ -39,7 +39,7 @@ def check_prompts(problems: RowStore[Problem], model: str, config: Config) -> No
     columns = problems.columns("id", "prompt")
     for problem_id, text in zip(columns["id"].to_pylist(), columns["prompt"].to_pylist(), strict=True):
         prompt = template.replace("{prompt}", text)
-        # A token is at least one byte, so that only long prompts need counting.
+        # A token is at least one byte, so only long prompts need counting.
         if len(prompt.encode()) + 1 > room:
             length = len(tokenizer_of(model)(prompt)["input_ids"])
             if length > room:

@@ -1,7 +1,7 @@
 """Who writes the candidates: vLLM, a file (replay) or a script.
 
-A sampler turns one problem into drafts. All are seeded by run seed, round and problem id alone, so that a
-problem's candidates do not depend on what else is being sampled, nor on a restart.
+A sampler turns one problem into drafts. All are seeded by run seed, round and problem id alone, so a problem's
+candidates depend neither on what else is being sampled nor on a restart.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Sampler(Protocol):
     """What the sample stage needs of a sampler."""
 
     async def sample(self, problem: Problem) -> list[Draft]:
-        """The student's responses. Raises ValueError where this problem cannot be sampled."""
+        """The student's responses. Raises ValueError if this problem cannot be sampled."""
         ...
 
 
@@ -110,7 +110,7 @@ class VLLMSampler:
             self._deaths += 1
             if self._deaths > MAX_ENGINE_DEATHS:
                 raise StageError(
-                    f"vLLM's engine died {self._deaths} times; the cause stands in run_dir/logs/ray/*/worker-*.out. "
+                    f"vLLM's engine died {self._deaths} times; the cause is in run_dir/logs/ray/*/worker-*.out. "
                     "Often it is memory: lower model.kv_cache_memory_bytes or model.engine.max_num_seqs"
                 ) from error
             dead.shutdown()

@@ -33,7 +33,7 @@ def is_hub_id(model: str) -> bool:
 
 
 def check_model(model: str, max_model_len: int | None = None, key: str = "model.max_model_len") -> None:
-    """Raise InputError where a folder lacks configuration, weights or tokenizer, ConfigError where the context
+    """Raise InputError if a folder lacks configuration, weights or tokenizer, ConfigError if the context
     that is asked for (by the setting `key`) is longer than the model's. A hub id is left to the libraries that
     download it."""
     if is_hub_id(model):
@@ -63,7 +63,7 @@ def check_model(model: str, max_model_len: int | None = None, key: str = "model.
 def model_identity(model: str) -> str:
     """A short hash that changes when a model's files do; a hub id stands for itself.
 
-    Weights are known by their name, size, first and last 64 KiB, so that large models cost no time.
+    Weights are known by their name, size, first and last 64 KiB, so large models cost no time.
     """
     if is_hub_id(model) or not exists(model):
         return model

@@ -118,7 +118,7 @@ class RowStore(Generic[R]):
         return bool(pc.count_distinct(ids).as_py() == len(ids))
 
     def finish(self, manifest: dict[str, Any]) -> None:
-        """Write the manifest: from here on the stage is complete. Repeated rows must be dropped before."""
+        """Write the manifest, which completes the stage. Drop repeated rows first."""
         write_json(join(self.uri, MANIFEST), manifest)
 
     def drop_repetitions(self) -> None:
@@ -135,7 +135,7 @@ class RowStore(Generic[R]):
             self._keep(filesystem, part, keep)
 
     def drop(self, ids: set[str]) -> None:
-        """Remove rows, so that they can be made again."""
+        """Remove rows, to be made again."""
         filesystem, _ = resolve(self.uri)
         for part, found in zip(self.parts(), self._ids(), strict=True) if ids else ():
             self._keep(filesystem, part, [row_id not in ids for row_id in found.to_pylist()])

@@ -64,8 +64,8 @@ class RunDir:
 
 
 def model_name(run_dir: str, model: str) -> str:
-    """A model's name in settings and records: relative to the run directory where it lies in it, so that a run
-    directory may be moved and continued."""
+    """A model's name in settings and records: relative to the run directory if it is in it, so a run directory
+    can be moved and continued."""
     return model.removeprefix(absolute(run_dir).rstrip("/") + "/")
 
 
