@@ -14,8 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rrtf_ray.records import Test, TestKind
-
-Step = tuple[Any, ...]
+from rrtf_ray.sandbox.shared.jobs import Step
 
 
 def rehearsal_of(tests: Sequence[Test], check_name: str, literal: Callable[[str], Any]) -> list[Step]:

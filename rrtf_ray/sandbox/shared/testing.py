@@ -10,10 +10,11 @@ import marshal
 import math
 import reprlib
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rrtf_ray.sandbox.shared.channel import Gone
+from rrtf_ray.sandbox.shared.jobs import Step, TestsJob
 from rrtf_ray.sandbox.shared.loading import MAX_TEXT, describe
 from rrtf_ray.sandbox.shared.remote import Garbage, OutOfMemory, Program, Remote, text_of
 
@@ -50,7 +51,7 @@ def recorder(write: Callable[[bytes], Any], nonce: str) -> Record:
     return record
 
 
-def judge_program(job: dict[str, Any], program: Program, names: dict[str, Any], record: Record) -> bool:
+def judge_program(job: TestsJob, program: Program, names: dict[str, Any], record: Record) -> bool:
     """Run the job's tests with a program, and record what comes of them; False where it wrote what no runner writes."""
 
     def note(letter: str, text: str) -> None:
@@ -67,13 +68,13 @@ def judge_program(job: dict[str, Any], program: Program, names: dict[str, Any], 
             if how in ("x", "m"):
                 record(how, "")
             raise Stop
-        if not found.keys() <= set(job["names"]):  # only what was asked for, and never a builtin's name
+        if not found.keys() <= set(job.names):  # only what was asked for, and never a builtin's name
             raise Garbage
         names |= found
         names[RESULT_NAME] = program.result
-        if job["entry_name"]:
-            names[job["entry_name"]] = program.entry
-        run_tests(job["tests"], names, lambda: program.entry, job["fail_fast"], note)
+        if job.entry_name:
+            names[job.entry_name] = program.entry
+        run_tests(job.tests, names, lambda: program.entry, job.fail_fast, note)
     except (Stop, Gone, Garbage, OutOfMemory):
         pass
     if isinstance(program.fault, OutOfMemory):
@@ -83,7 +84,7 @@ def judge_program(job: dict[str, Any], program: Program, names: dict[str, Any], 
     return not isinstance(program.fault, Garbage)
 
 
-def run_tests(tests: list[tuple[Any, ...]], names: dict[str, Any], entry: Callable[[], Any], fail_fast: bool,
+def run_tests(tests: Sequence[Step], names: dict[str, Any], entry: Callable[[], Any], fail_fast: bool,
               record: Record) -> None:  # fmt: skip
     """Run all tests; `entry` gives the entry point anew. Raises Stop, Gone or Garbage where there can be no more."""
     silent = False
