@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
     )
     verify.add_argument("--output", help="a JSON line for each sample (default: SAMPLES.results.jsonl); continued")
     verify.add_argument("--overwrite", action="store_true", help="begin anew where the output exists")
-    verify.add_argument("--format", help="of the problems (default: told by the fields of their first row)")
+    verify.add_argument("--format", help="of the problems (default: recognised by the fields of their first row)")
     verify.add_argument("--workers", type=positive, metavar="N", help="programs at once (default: number of CPUs)")
     verify.add_argument(
         "--timeout-s", type=seconds, default=3.0, metavar="S", help="processor time of a program (default 3)"

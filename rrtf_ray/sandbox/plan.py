@@ -90,7 +90,7 @@ class StdioPlan(Plan):
 
 
 class FunctionPlan(Plan):
-    """ahead: both sides where all calls are known before the tests run, else None.
+    """ahead: both sides, where all calls are known before the tests run, else None.
 
     may_rehearse: the calls may be found by a rehearsal of the tests, whose result `foresee` takes.
     """
@@ -149,7 +149,7 @@ class FunctionPlan(Plan):
             self.ahead = replace(self.talking, program_job=_command_job(self.runner), foreseen=True)
         elif self.runner:
             raise DataError("a program that is not Python cannot be called while its tests run, and the calls of these "
-                            "tests cannot be told before; let no call depend on what another one gave")  # fmt: skip
+                            "tests cannot be known in advance; let no call depend on another one's result")  # fmt: skip
         elif calls:
             program = packed(replace(self._program_side(), foreseen=tuple(calls)))
             self.ahead = replace(self.talking, program_job=program, foreseen=True)
@@ -194,7 +194,7 @@ def make_plan(
     prompt: str = "",
     runner: Runner | None = None,
 ) -> StdioPlan | FunctionPlan:
-    """DataError, with the test's number, for a test that cannot be read. runner: of programs that are not Python."""
+    """Raises DataError, naming the test, for one that cannot be read. runner: of programs that are not Python."""
     if not tests:
         raise DataError("there are no tests to run; give at least one, or do not run the program")
     if runner and setup:

@@ -1,4 +1,4 @@
-"""Starts the sandbox's processes, asks them to run one program at a time, and puts an end to them.
+"""Starts the sandbox's processes, has them run one program at a time, and ends them.
 
 The caller's process is never forked (it may be a Ray actor of several GB): subprocess uses vfork and exec.
 No signal handler is set and no thread started, so any thread may use it.
@@ -43,7 +43,7 @@ from rrtf_ray.sandbox.shared.jobs import (
 
 _START_S = 60.0
 _GRACE_S = 20.0
-"""Beyond the candidate's own limit, for a busy machine; then the zygote itself is at fault."""
+"""Beyond the candidate's own limit, for a busy machine; after that, the zygote itself is at fault."""
 _HEAD_START_S = 0.02
 """A program whose tests are over has so much time to end by itself; most do."""
 _MAX_WAITING = 8
@@ -296,7 +296,7 @@ class Tests:
         self._request(RunTests(nonce, cpu_s, foreseen), time.monotonic() + _GRACE_S, [channel])
 
     def rehearse(self, cpu_s: float) -> list[str]:
-        """The calls that the tests make, as far as can be told without a program; empty where it cannot."""
+        """The calls that the tests make, as far as they can be known without a program; else empty."""
         self._cpu_s = cpu_s
         deadline = time.monotonic() + 4 * cpu_s + _GRACE_S
         self._request(Rehearse(cpu_s), deadline)

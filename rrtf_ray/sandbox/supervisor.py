@@ -31,12 +31,12 @@ from rrtf_ray.sandbox.values import Value, ValueOutcome, read_values
 
 _log = logging.getLogger("rrtf_ray.sandbox")
 _FIRST_SHARE = 0.5
-"""Of its processor time a program gets so much at first, and all when it is run again: endless loops are common."""
+"""A program gets this share of its processor time at first, and all of it when run again: endless loops are common."""
 _ALONE_FACTOR = 5.0
-"""How much more time by the clock a program gets when it is run again, alone."""
+"""How much more wall-clock time a program gets when it is run again, alone."""
 _REFERENCE_FACTOR = 4.0
 _LEAST_CPU_S = 0.5
-"""A limit that is calibrated is this many times the reference's own processor time, and not less than this."""
+"""A calibrated limit is `_REFERENCE_FACTOR` times the reference's own processor time, and at least this."""
 
 _REHEARSAL_CPU_S = 1.0
 _MAX_REFERENCES = 1024
@@ -139,7 +139,7 @@ class Sandbox:
         this language.
 
         Raises:
-            DataError: tests that cannot be read, or whose calls cannot be told before where `language` needs that.
+            DataError: tests that cannot be read, or whose calls cannot be known in advance, as `language` may require.
             SandboxError: the language's interpreter is not there.
         """
         plan = make_plan(tests, kind, entry_point, setup, fail_fast, prompt, runner_of(language, self.limits))

@@ -2,7 +2,7 @@
 
 Nothing here decides or knows what is right. The calls of most tests have literal arguments and are known
 before: they are made one after the other, their results written to a file, and the process ends. Where tests need
-more, or such a result stays here (a generator, an object), the process answers over a socket until it is told to end.
+more, or such a result stays here (a generator, an object), the process answers over a socket until that closes.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class Mode(StrEnum):
     """How a program is run."""
 
     AHEAD = "ahead"
-    """It makes calls that are known before, writes their results to its file, and ends."""
+    """It makes calls that are known in advance, writes their results to its file, and ends."""
     TALKING = "talking"
     """It answers its tests, which call it from another process while they run."""
     INSIDE = "inside"

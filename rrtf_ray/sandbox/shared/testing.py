@@ -1,7 +1,7 @@
-"""Runs tests and records their results: beside the program, or in its own interpreter where a test needs that.
+"""Runs tests and records their results, apart from the program or, where a test needs that, in its interpreter.
 
 Every record is a line `<nonce> <letter>[ <text>]`:  p passed, f failed (wrong value), e error, m out of
-memory, x does not compile, d the first failure's text, ! a fault of the machinery, . the end of an orderly run.
+memory, x does not compile, d the first failure's text, . the end of an orderly run.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from rrtf_ray.sandbox.shared.remote import Garbage, OutOfMemory, Program, Remote
 TESTS_FILE = "<tests>"
 CHECK_NAME = "_rrtf_check"
 RESULT_NAME = "_rrtf_result"
-"""Names in the tests' code that `rrtf_ray.sandbox.plan` has put there."""
+"""Names that `rrtf_ray.sandbox.forms` has put into the tests' code."""
 GARBAGE = b"?\n"
 """In place of records, where the program's side has written what its runner cannot have written."""
 UNFORESEEN = b"!\n"
-"""In place of records, where the tests made another call than was foreseen."""
+"""In place of records, where the tests made a call other than the one foreseen."""
 _REL_TOL = 1e-6
 _ABS_TOL = 1e-6
 
@@ -52,7 +52,7 @@ def recorder(write: Callable[[bytes], Any], nonce: str) -> Record:
 
 
 def judge_program(job: TestsJob, program: Program, names: dict[str, Any], record: Record) -> bool:
-    """Run the job's tests with a program, and record what comes of them; False where it wrote what no runner writes."""
+    """Run the job's tests against a program and record the results; False where it wrote what no runner writes."""
 
     def note(letter: str, text: str) -> None:
         if program.fault is not None and letter == "p":
