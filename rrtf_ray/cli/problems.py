@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
     check.add_argument("directory", help="what `problems import` wrote")
     check.add_argument("--limit", type=positive, metavar="N", help="only the first N problems")
     check.add_argument(
-        "--cpu-s", type=float, default=10.0, help="limit of CPU time a reference, in seconds (default 10)"
+        "--cpu-s", type=float, default=10.0, help="limit of CPU time per reference, in seconds (default 10)"
     )
 
 

@@ -26,7 +26,7 @@ __all__ = ["FORMATS", "Format", "format_of", "load", "read_manifest", "read_prob
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format: the fields that tell it, and how its rows become problems."""
+    """A format: the fields by which it is recognised, and how its rows become problems."""
 
     fields: tuple[str, ...]
     convert: Callable[[Iterator[Row]], Iterator[tuple[Row, Problem]]]
@@ -46,7 +46,7 @@ FORMATS: dict[str, Format] = {
 
 
 def format_of(source: str) -> str:
-    """The format of a source, told by the fields of its first row; a folder is a data set of ours.
+    """The format of a source, recognised by the fields of its first row; a folder is a data set of ours.
 
     Raises:
         DataError: the source cannot be read, or its fields are those of no format.
@@ -58,7 +58,7 @@ def format_of(source: str) -> str:
     first = next(rows)
     guess = _looks_like(first)
     if guess is None:
-        raise first.error(f"the format cannot be told from {_fields(first)}; name one of {', '.join(FORMATS)}")
+        raise first.error(f"the format cannot be recognised from {_fields(first)}; name one of {', '.join(FORMATS)}")
     return guess
 
 

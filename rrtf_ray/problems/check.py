@@ -1,4 +1,4 @@
-"""Run every reference through the same way as a candidate, before any model is judged by these problems.
+"""Run every reference in the same way as a candidate, before any model is judged by these problems.
 
 In: problems and a sandbox. Out: each problem with its reference's verdict, and a report. A reference that
 fails here means a wrong test, a limit that is too tight or a missing package: every model would pay for it.

@@ -41,7 +41,7 @@ FIELDS = ("id", "prompt", "kind", "entry_point", "tests")
 def write_problems(
     problems: Iterable[Problem], dir_uri: str, *, format_name: str = "parquet", source: str = ""
 ) -> dict[str, Any]:
-    """Write the data set and return its manifest; a data set that is there already is replaced.
+    """Write the data set and return its manifest; an existing data set is replaced.
 
     Raises:
         DataError: there are no problems, or two of them have the same id.
@@ -49,7 +49,7 @@ def write_problems(
     digest, seen = hashlib.sha256(), set[str]()
     parts: list[str] = []
     rest = iter(problems)
-    # New names, so that the data set that is there stays whole until the new manifest takes its place.
+    # New names: the existing data set stays whole until the new manifest takes its place.
     token = uuid.uuid4().hex[:8]
     while chunk := list(islice(rest, ROWS_PER_PART)):
         rows = [to_row(problem) for problem in chunk]

@@ -53,7 +53,7 @@ def functions_of(tree: ast.Module) -> list[ast.FunctionDef]:
 
 
 def fitted_body(prompt: str, body: str) -> str:
-    """A reference's body with the indentation of the prompt's docstring, where only that stands in its way.
+    """A reference's body with the indentation of the prompt's docstring, where only its own keeps it from compiling.
 
     Data sets that cut a function in two and rewrote the first part have bodies of 1, 2 or 3 blanks or tabs.
     """

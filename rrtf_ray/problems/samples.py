@@ -54,7 +54,7 @@ def read_samples(path: str) -> Iterator[SampleRow]:
 def _sample_row(row: Row) -> SampleRow:
     task_id, prompt = row.fields.get("task_id"), row.fields.get("prompt")
     if task_id is None and prompt is None:
-        raise row.error("has neither 'task_id' nor 'prompt', so that its problem is unknown; add one")
+        raise row.error("has neither 'task_id' nor 'prompt', so its problem is unknown; add one")
     if not isinstance(task_id, str | int | None) or isinstance(task_id, bool):
         raise row.error(f"task_id={task_id!r} is not a text or a whole number; give the problem's task_id")
     if not isinstance(prompt, str | None):

@@ -1,7 +1,7 @@
 """Rows of a source: JSON Lines or a JSON list, plain or gzip, on any filesystem that fsspec knows; or a data
 set of the Hugging Face Hub.
 
-In: a path, a URI, `hf:org/name[:config][:split]` or `org/name`. Out: `Row`s that know their place, so that
+In: a path, a URI, `hf:org/name[:config][:split]` or `org/name`. Out: `Row`s that know their place:
 every complaint names file and line. Parquet data sets of our own are read in `rrtf_ray.problems.dataset`.
 """
 

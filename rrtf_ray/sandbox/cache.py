@@ -17,11 +17,11 @@ import threading
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from rrtf_ray.records import Outcome, TestStatus, Verdict
 from rrtf_ray.sandbox.plan import Plan
 from rrtf_ray.sandbox.process import Setting
+from rrtf_ray.sandbox.shared.jobs import Mode
 
 _log = logging.getLogger("rrtf_ray.sandbox")
 _WAIT_S = 10.0
@@ -79,15 +79,15 @@ class VerdictCache:
         """What a reference's run depends on, as 32 bytes."""
         return _digest("reference", plan, program, setting)
 
-    def reference(self, key: bytes) -> tuple[float, Any] | None:
+    def reference(self, key: bytes) -> tuple[float, Mode] | None:
         """The seconds of processor time of a reference's run, and the mode that it needed."""
         found = self._read(key)
         if found is None:
             return None
         used_s, mode = json.loads(found)
-        return used_s, mode
+        return used_s, Mode(mode)
 
-    def add_reference(self, key: bytes, used_s: float, mode: str) -> None:
+    def add_reference(self, key: bytes, used_s: float, mode: Mode) -> None:
         self._write(key, json.dumps([used_s, mode]))
 
     def _read(self, key: bytes) -> str | None:

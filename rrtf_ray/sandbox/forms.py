@@ -1,7 +1,7 @@
 """The forms of tests: what each needs at run time, how many results it has, and which calls can be made ahead.
 
-A call with literal arguments can be made before its test is run: it stands in the program's job, and the test
-reads its result. Where all calls of all tests are of this kind, program and tests need not talk to each other.
+A call with literal arguments can be made before its test runs: it is part of the program's job, and the test reads its
+result. Where all calls of all tests are of this kind, program and tests need not talk to each other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CONDITIONAL = (ast.Lambda, ast.IfExp, ast.ListComp, ast.SetComp, ast.DictComp, 
 
 
 class CalledAhead:
-    """The calls of a problem's tests that are known before; arguments: of each, marshalled."""
+    """The calls of a problem's tests that are known in advance; arguments: those of each, marshalled."""
 
     def __init__(self) -> None:
         self.arguments: list[bytes] = []
@@ -56,11 +56,11 @@ class Form:
     is_plain = False
 
     def step(self) -> tuple[Any, ...]:
-        """What `inside.testing` runs."""
+        """What `shared.testing` runs."""
         raise NotImplementedError
 
     def call_ahead(self, calls: CalledAhead) -> bool:
-        """Let all calls be made ahead; False, and of no further use but `step`, where that is not possible."""
+        """Have all calls made ahead; False where that is not possible (then only `step` may be used)."""
         raise NotImplementedError
 
 
@@ -207,7 +207,7 @@ def _parsed(source: str) -> tuple[ast.Module, list[ast.AST]]:
 def _replace_calls(nodes: list[ast.AST], body: list[ast.stmt], names: set[str], calls: CalledAhead) -> set[ast.AST]:
     """Replace each call of one of `names` in `body` by the reading of its result.
 
-    Returns the names that do so, which stand in the old names' places; none where `names` are used otherwise too.
+    Returns the names that replace the old ones; none where `names` are used otherwise too.
     """
     found = list(_straight_calls(body, names))
     uses = sum(isinstance(node, ast.Name) and node.id in names for node in nodes)

@@ -1,7 +1,7 @@
 """Programs in another language than Python: the command that runs one, and what it must find on the disk.
 
-Such a command is started anew for each program, in the program's own confined process. It finds its order as JSON at
-descriptor 3 and writes there what came of it, as `inside.channel` and `inside.codec` have it; the tests, the expected
+Such a command is started anew for each program, in the program's own confined process. It reads its order as JSON from
+descriptor 3 and writes its results there, in the form of `shared.channel` and `shared.codec`; the tests, the expected
 values and the comparison are the same as for Python, and as far away.
 """
 

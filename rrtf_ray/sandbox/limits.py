@@ -18,7 +18,7 @@ class Limits:
     wall_s: seconds by the clock; only a backstop, because the clock also counts the machine's other work.
     cpu_s: seconds of processor time; the limit that decides TIMEOUT for a program that computes.
     memory_mb: address space in MiB, interpreter included; beyond it the program meets MemoryError.
-    output_kb: standard output of a STDIO test, and every file the program writes, in KiB.
+    output_kb: standard output of a STDIO test, and each file that its program writes, in KiB.
     processes: threads at once (and processes, where the seccomp layer, which forbids them, is missing).
     """
 

@@ -14,7 +14,7 @@ _BUILTINS = frozenset(dir(builtins)) | {"__name__"}
 
 
 class Helpers:
-    """What stands before the function in its prompt (imports, helpers, classes): part of the task, so trusted.
+    """What precedes the function in its prompt (imports, helpers, classes): part of the task, and run with the tests.
 
     code: runs in the tests' interpreter. names: what it and the setup bind. classes: which of these are classes.
     """

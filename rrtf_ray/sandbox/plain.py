@@ -16,6 +16,7 @@ from typing import Any
 
 from rrtf_ray.sandbox.shared import testing
 from rrtf_ray.sandbox.shared.channel import Reader
+from rrtf_ray.sandbox.shared.jobs import TestsJob
 from rrtf_ray.sandbox.shared.remote import Program
 from rrtf_ray.sandbox.trees import nodes_of
 
@@ -86,13 +87,13 @@ def _names_in(node: ast.AST) -> Iterator[str]:
     return (part.id for part in nodes_of(node) if isinstance(part, ast.Name))
 
 
-def compare(judge: dict[str, Any], message: bytes) -> bytes | None:
+def compare(judge: TestsJob, message: bytes) -> bytes | None:
     """The records, without a nonce, of plain tests with what a program wrote; None where another process must do it."""
     if len(message) > MAX_MESSAGE or _OTHER_VALUES.search(message):
         return None
     lines: list[bytes] = []
     record = testing.recorder(lines.append, "")
-    program = Program(Reader(None, buffer=message), None, {}, judge["num_ahead"])
+    program = Program(Reader(None, buffer=message), None, {}, judge.num_ahead)
     names: dict[str, Any] = {"__name__": "tests", "__builtins__": BUILTINS}
     try:
         if not testing.judge_program(judge, program, names, record):

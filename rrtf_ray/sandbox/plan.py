@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from types import CodeType
 from typing import Any
@@ -19,7 +19,16 @@ from rrtf_ray.sandbox.forms import CHECK_NAME, CalledAhead, Form, compiled, lite
 from rrtf_ray.sandbox.languages import Runner
 from rrtf_ray.sandbox.names import Helpers, unresolved_names
 from rrtf_ray.sandbox.rehearsal import rehearsal_of
-from rrtf_ray.sandbox.shared import wire
+from rrtf_ray.sandbox.shared.jobs import (
+    CallsJob,
+    CheckersJob,
+    CommandJob,
+    InsideJob,
+    Order,
+    ScriptJob,
+    TestsJob,
+    packed,
+)
 
 _PARSE_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 _MAX_RESULTS = 20_000
@@ -42,20 +51,20 @@ class Plan:
 class Pair:
     """The two sides of a program and its tests in different processes.
 
-    program_job: marshalled, for the programs' zygote: what a program's process has to do; nothing that is expected.
-    judge: for the tests; judge_job: the same marshalled, for a process of theirs.
+    program_job: packed, for the programs' zygote: what a program's process has to do; nothing that is expected.
+    judge: for the tests; judge_job: the same packed, for a process of theirs.
     plain: the tests only compare what the program gave with literals, which the supervisor can do itself.
     foreseen: the calls were found by a rehearsal of the tests; they may turn out to be others.
     """
 
     program_job: bytes
-    judge: dict[str, Any]
+    judge: TestsJob
     plain: bool = False
     foreseen: bool = False
 
     @cached_property
     def judge_job(self) -> bytes:
-        return wire.dumps(self.judge)
+        return packed(self.judge)
 
 
 class StdioPlan(Plan):
@@ -68,20 +77,20 @@ class StdioPlan(Plan):
         self.runner = runner
         checkers = [_checker(number, test) for number, test in enumerate(tests, 1)]
         self.labels = ("standard output",) * len(tests)
-        self.program_job = _command_job(runner) if runner else wire.dumps({"setup": _part(setup, "setup", "exec")})
-        self.judge_job = wire.dumps({"checkers": checkers})
+        self.program_job = _command_job(runner) if runner else packed(ScriptJob(_part(setup, "setup", "exec")))
+        self.judge_job = packed(CheckersJob(tuple(checkers)))
         self.stdin = tuple(t.code.encode(errors="surrogatepass") for t in tests)
         self.expected = tuple(t.expected for t in tests)
         self.has_checker = tuple(checker is not None for checker in checkers)
 
     def order(self, program: str, nonce: str) -> bytes:
         """What the program's process reads from its file."""
-        order = {"program": program, "nonce": nonce}
-        return json.dumps(order).encode() if self.runner else wire.dumps(order)
+        order = Order(program, nonce)
+        return json.dumps(asdict(order)).encode() if self.runner else packed(order)
 
 
 class FunctionPlan(Plan):
-    """ahead: both sides where all calls are known before the tests run, else None.
+    """ahead: both sides, where all calls are known before the tests run, else None.
 
     may_rehearse: the calls may be found by a rehearsal of the tests, whose result `foresee` takes.
     """
@@ -100,15 +109,15 @@ class FunctionPlan(Plan):
         self._entry_point = entry_point = entry_point.strip()
         self._tests = tests
         self._entry_name = entry_point if entry_point.isidentifier() else ""
-        self._entry_code = None if runner else _part(entry_point, "entry_point", "eval")
+        self._entry_code = _part("None" if runner else entry_point, "entry_point", "eval")
         self._helpers = Helpers(prompt, setup, entry_point)
-        self._common = {"setup": _part(setup, "setup", "exec"), "fail_fast": fail_fast}
+        self._setup, self._fail_fast = _part(setup, "setup", "exec"), fail_fast
         forms = self._forms()
         self.labels = tuple(label for form in forms for label in form.labels)
         if len(self.labels) > _MAX_RESULTS:
             raise DataError(f"{len(self.labels)} results are more than {_MAX_RESULTS}; split the tests")
         bound = self._helpers.names | {self._entry_name}
-        self._wanted = sorted({name for form in forms for name in unresolved_names(form.nodes, bound)})
+        self._wanted = tuple(sorted({name for form in forms for name in unresolved_names(form.nodes, bound)}))
         calls = CalledAhead()
         if runner and self._wanted:
             raise DataError(f"the tests use {', '.join(self._wanted)} of a program that is not Python; "
@@ -140,9 +149,9 @@ class FunctionPlan(Plan):
             self.ahead = replace(self.talking, program_job=_command_job(self.runner), foreseen=True)
         elif self.runner:
             raise DataError("a program that is not Python cannot be called while its tests run, and the calls of these "
-                            "tests cannot be told before; let no call depend on what another one gave")  # fmt: skip
+                            "tests cannot be known in advance; let no call depend on another one's result")  # fmt: skip
         elif calls:
-            program = wire.dumps({**self._program_side(), "foreseen": calls})
+            program = packed(replace(self._program_side(), foreseen=tuple(calls)))
             self.ahead = replace(self.talking, program_job=program, foreseen=True)
 
     def order(self, program: str) -> bytes:
@@ -154,33 +163,26 @@ class FunctionPlan(Plan):
 
     @cached_property
     def inside_job(self) -> bytes:
-        """Marshalled: as both sides, for tests that need the program's own interpreter."""
-        return wire.dumps({**self._common, "entry_point": self._entry_code, "tests": self._plain_steps})
+        """Packed: as both sides, for tests that need the program's own interpreter."""
+        return packed(InsideJob(self._setup, self._entry_code, tuple(self._plain_steps), self._fail_fast))
 
     def _pair(self, steps: list[tuple[Any, ...]], calls: CalledAhead | None, plain: bool) -> Pair:
-        judge = {
-            **self._common,
-            "helpers": self._helpers.code,
-            "classes": self._helpers.classes,
-            "entry_name": self._entry_name,
-            "names": self._wanted,
-            "tests": steps,
-            "num_ahead": len(calls.arguments) if calls else 0,
-            "rehearsal": [] if calls else rehearsal_of(self._tests, CHECK_NAME, literal),
-        }
-        program = self._program_side() | {"calls": calls.arguments if calls else []}
-        return Pair(wire.dumps(program), judge, plain)
+        judge = TestsJob(
+            setup=self._setup,
+            helpers=self._helpers.code,
+            classes=tuple(self._helpers.classes),
+            entry_name=self._entry_name,
+            names=self._wanted,
+            tests=tuple(steps),
+            fail_fast=self._fail_fast,
+            num_ahead=len(calls.arguments) if calls else 0,
+            rehearsal=() if calls else tuple(rehearsal_of(self._tests, CHECK_NAME, literal)),
+        )
+        program = replace(self._program_side(), calls=tuple(calls.arguments) if calls else ())
+        return Pair(packed(program), judge, plain)
 
-    def _program_side(self) -> dict[str, Any]:
-        return {
-            "setup": self._common["setup"],
-            "entry_point": self._entry_code,
-            "names": self._wanted,
-            "classes": self._helpers.classes,
-            "calls": [],
-            "call_s": 0.0,
-            "foreseen": [],
-        }
+    def _program_side(self) -> CallsJob:
+        return CallsJob(self._setup, self._entry_code, self._wanted, tuple(self._helpers.classes))
 
 
 def make_plan(
@@ -192,7 +194,7 @@ def make_plan(
     prompt: str = "",
     runner: Runner | None = None,
 ) -> StdioPlan | FunctionPlan:
-    """DataError, with the test's number, for a test that cannot be read. runner: of programs that are not Python."""
+    """Raises DataError, naming the test, for one that cannot be read. runner: of programs that are not Python."""
     if not tests:
         raise DataError("there are no tests to run; give at least one, or do not run the program")
     if runner and setup:
@@ -217,7 +219,7 @@ def make_plan(
 
 
 def _command_job(runner: Runner) -> bytes:
-    return wire.dumps({"command": list(runner.command)})
+    return packed(CommandJob(runner.command))
 
 
 def _form(number: int, test: Test, entry_name: str) -> Form:
@@ -268,14 +270,5 @@ def calls_job(entry_point: str, calls: Sequence[Sequence[Any]], call_s: float) -
             made.add(list(arguments), {})
         except ValueError as error:
             raise InputError(f"call {number} has an argument that is not of a builtin type ({error})") from error
-    return wire.dumps(
-        {
-            "setup": _part("", "setup", "exec"),
-            "entry_point": _part(entry_point.strip(), "entry_point", "eval"),
-            "names": [],
-            "classes": [],
-            "calls": made.arguments,
-            "call_s": call_s,
-            "foreseen": [],
-        }
-    )
+    setup, function = _part("", "setup", "exec"), _part(entry_point.strip(), "entry_point", "eval")
+    return packed(CallsJob(setup, function, calls=tuple(made.arguments), call_s=call_s))

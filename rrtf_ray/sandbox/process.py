@@ -1,4 +1,4 @@
-"""Starts the sandbox's processes, asks them to run one program at a time, and puts an end to them.
+"""Starts the sandbox's processes, has them run one program at a time, and ends them.
 
 The caller's process is never forked (it may be a Ray actor of several GB): subprocess uses vfork and exec.
 No signal handler is set and no thread started, so any thread may use it.
@@ -28,10 +28,22 @@ from rrtf_ray.sandbox.languages import Runner
 from rrtf_ray.sandbox.limits import Limits
 from rrtf_ray.sandbox.shared import wire
 from rrtf_ray.sandbox.shared.channel import MAX_RECEIVED
+from rrtf_ray.sandbox.shared.jobs import (
+    CheckOutput,
+    EndJudge,
+    Mode,
+    NewJob,
+    NewJudge,
+    Rehearse,
+    RunProgram,
+    RunTests,
+    Start,
+    Stop,
+)
 
 _START_S = 60.0
 _GRACE_S = 20.0
-"""Beyond the candidate's own limit, for a busy machine; then the zygote itself is at fault."""
+"""Beyond the candidate's own limit, for a busy machine; after that, the zygote itself is at fault."""
 _HEAD_START_S = 0.02
 """A program whose tests are over has so much time to end by itself; most do."""
 _MAX_WAITING = 8
@@ -95,14 +107,14 @@ class Zygote:
             raise SandboxError(f"the interpreter {executable} cannot be started: {error}") from error
         finally:
             theirs.close()
-        start = {
-            "without": list(setting.without),
-            "limits": asdict(setting.limits),
-            "preload": list(setting.preload),
-            "paths": [*setting.paths, *(setting.runner.paths if setting.runner else ())],
-            "runs_commands": setting.runner is not None,
-            "judges": judges,
-        }
+        start = Start(
+            limits=asdict(setting.limits),
+            without=setting.without,
+            preload=setting.preload,
+            paths=(*setting.paths, *(setting.runner.paths if setting.runner else ())),
+            runs_commands=setting.runner is not None,
+            judges=judges,
+        )
         try:
             deadline = time.monotonic() + _START_S
             wire.send_request(self.control, start, deadline)
@@ -114,7 +126,7 @@ class Zygote:
         self.causes: dict[str, str] = reply["layers"]
         """One entry per layer: empty where it is in force, else why it is not."""
 
-    def send(self, request: dict[str, Any], deadline: float, fds: Sequence[int] = ()) -> None:
+    def send(self, request: Any, deadline: float, fds: Sequence[int] = ()) -> None:
         try:
             wire.send_request(self.control, request, deadline, fds)
         except (OSError, ValueError) as error:
@@ -171,10 +183,10 @@ class Zygote:
 class Run:
     """One run of a program that nobody talks to.
 
-    mode: `ahead`, `inside` or `script`. given: what its process reads from its file. stdin: of a script.
+    mode: not TALKING. given: what its process reads from its file. stdin: of a script.
     """
 
-    mode: str
+    mode: Mode
     given: bytes
     stdin: bytes = b""
 
@@ -203,7 +215,7 @@ class Programs:
             while True:
                 for run in islice(left, _MAX_WAITING - len(waiting)):
                     waiting.append([_memory_file(run.given)])
-                    if run.mode == "script":
+                    if run.mode is Mode.SCRIPT:
                         waiting[-1] += [_memory_file(run.stdin), _memory_file(b"")]
                     self._begin(run.mode, job, waiting[-1], wall_s, cpu_s)
                 if not waiting:
@@ -226,22 +238,22 @@ class Programs:
         with ours:
             with theirs:
                 try:
-                    self._begin("outside", job, [file, theirs.fileno()], wall_s, cpu_s)
+                    self._begin(Mode.TALKING, job, [file, theirs.fileno()], wall_s, cpu_s)
                 finally:
                     os.close(file)
             tests.ask(nonce, ours.fileno(), _TESTS_FACTOR * cpu_s + 1)
         finished = tests.control in _readable_of(deadline, self._zygote.control, tests.control)
         if finished and not _readable(_HEAD_START_S, self._zygote.control):
-            self._zygote.send({"stop": True}, deadline)  # whatever it still does, nobody waits for it
+            self._zygote.send(Stop(), deadline)  # whatever it still does, nobody waits for it
         end = self._zygote.receive_report(deadline)
         return Report(*end, tests.answer(deadline), b"", self._kills_itself), nonce
 
-    def _begin(self, mode: str, job: bytes, fds: Sequence[int], wall_s: float, cpu_s: float) -> None:
+    def _begin(self, mode: Mode, job: bytes, fds: Sequence[int], wall_s: float, cpu_s: float) -> None:
         deadline = time.monotonic() + _GRACE_S
         if job is not self._job:
-            self._zygote.send({"job": job}, deadline)
+            self._zygote.send(NewJob(job), deadline)
             self._job = job
-        self._zygote.send({"mode": mode, "wall_s": wall_s, "cpu_s": cpu_s}, deadline, fds)
+        self._zygote.send(RunProgram(mode, wall_s, cpu_s), deadline, fds)
 
     def close(self) -> None:
         self._zygote.close()
@@ -266,10 +278,10 @@ class Tests:
         ours, theirs = socket.socketpair()
         deadline = time.monotonic() + _GRACE_S
         with theirs:
-            self._zygote.send({}, deadline, [theirs.fileno()])
+            self._zygote.send(NewJudge(), deadline, [theirs.fileno()])
             self._zygote.receive(deadline)
         self.control, self._job = ours, job
-        self._request({"plan": job}, deadline)
+        self._request(NewJob(job), deadline)
 
     def read(self, file: int, cpu_s: float, deadline: float, foreseen: bool) -> tuple[bytes, str]:
         """The records of the tests with what a program has written to `file`, and their nonce."""
@@ -281,27 +293,25 @@ class Tests:
     def ask(self, nonce: str, channel: int, cpu_s: float, foreseen: bool = False) -> None:
         """Have the tests run with the program at the other end of `channel`."""
         self._cpu_s = cpu_s
-        request = {"nonce": nonce, "cpu_s": cpu_s, "foreseen": foreseen}
-        self._request(request, time.monotonic() + _GRACE_S, [channel])
+        self._request(RunTests(nonce, cpu_s, foreseen), time.monotonic() + _GRACE_S, [channel])
 
     def rehearse(self, cpu_s: float) -> list[str]:
-        """The calls that the tests make, as far as can be told without a program; empty where it cannot."""
+        """The calls that the tests make, as far as they can be known without a program; else empty."""
         self._cpu_s = cpu_s
         deadline = time.monotonic() + 4 * cpu_s + _GRACE_S
-        self._request({"nonce": "", "cpu_s": cpu_s, "foreseen": True, "rehearse": True}, deadline)
+        self._request(Rehearse(cpu_s), deadline)
         calls = json.loads(self.answer(deadline))
         return [str(call) for call in calls]
 
     def check(self, test: int, given: str, got: str, expected: str, cpu_s: float) -> tuple[bytes, str]:
         """What the checker of a STDIO test says: a message, and its nonce."""
         nonce = secrets.token_hex(8)
-        request = {"nonce": nonce, "cpu_s": cpu_s, "test": test, "given": given, "got": got, "expected": expected}
         deadline = time.monotonic() + 4 * cpu_s + _GRACE_S
         self._cpu_s = cpu_s
-        self._request(request, deadline)
+        self._request(CheckOutput(nonce, cpu_s, test, given, got, expected), deadline)
         return self.answer(deadline), nonce
 
-    def _request(self, request: dict[str, Any], deadline: float, fds: Sequence[int] = ()) -> None:
+    def _request(self, request: Any, deadline: float, fds: Sequence[int] = ()) -> None:
         assert self.control is not None
         try:
             wire.send_request(self.control, request, deadline, fds)
@@ -331,7 +341,7 @@ class Tests:
         self.control.close()
         self.control = None
         deadline = time.monotonic() + _GRACE_S
-        self._zygote.send({"end": wait}, deadline)
+        self._zygote.send(EndJudge(wait), deadline)
         status: int = self._zygote.receive(deadline)["status"]
         return status
 

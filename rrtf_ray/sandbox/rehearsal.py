@@ -2,8 +2,8 @@
 
 Many tests make their calls in loops, or with arguments that they compute, so that the calls cannot be read off their
 source; but few let a call depend on what an earlier one gave. Run once with a stand-in for every result
-(`inside.rehearsal`), such tests show all their calls. What they show is only a guess: a program's results count
-where its tests then make the very same calls.
+(`shared.rehearsal`), such tests show all their calls. What they show is only a guess: a program's results count
+only where its tests then make the very same calls.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rrtf_ray.records import Test, TestKind
-
-Step = tuple[Any, ...]
+from rrtf_ray.sandbox.shared.jobs import Step
 
 
 def rehearsal_of(tests: Sequence[Test], check_name: str, literal: Callable[[str], Any]) -> list[Step]:
-    """What `inside.rehearsal` runs; empty where a test has no such form. literal: reads a VALUE test's arguments."""
+    """What `shared.rehearsal` runs; empty where a test has no such form. literal: reads a VALUE test's arguments."""
     steps: list[Step] = []
     for test in tests:
         if test.kind is TestKind.VALUE:

@@ -24,34 +24,29 @@ from rrtf_ray.sandbox.limits import Limits
 from rrtf_ray.sandbox.plan import FunctionPlan, StdioPlan, calls_job, make_plan
 from rrtf_ray.sandbox.process import Programs, Run, Setting, Tests, TestsStopped
 from rrtf_ray.sandbox.protection import missing_layers, missing_protections
-from rrtf_ray.sandbox.shared import wire
 from rrtf_ray.sandbox.shared.channel import STAYS
+from rrtf_ray.sandbox.shared.jobs import Mode, Order, packed
 from rrtf_ray.sandbox.shared.testing import UNFORESEEN
 from rrtf_ray.sandbox.values import Value, ValueOutcome, read_values
 
 _log = logging.getLogger("rrtf_ray.sandbox")
 _FIRST_SHARE = 0.5
-"""Of its processor time a program gets so much at first, and all when it is run again: endless loops are common."""
+"""A program gets this share of its processor time at first, and all of it when run again: endless loops are common."""
 _ALONE_FACTOR = 5.0
-"""How much more time by the clock a program gets when it is run again, alone."""
+"""How much more wall-clock time a program gets when it is run again, alone."""
 _REFERENCE_FACTOR = 4.0
 _LEAST_CPU_S = 0.5
-"""A limit that is calibrated is this many times the reference's own processor time, and not less than this."""
+"""A calibrated limit is `_REFERENCE_FACTOR` times the reference's own processor time, and at least this."""
 
 _REHEARSAL_CPU_S = 1.0
 _MAX_REFERENCES = 1024
-
-
-Mode = Literal["ahead", "talking", "inside", "script"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     """How the programs of one call are run.
 
-    mode: `ahead`, its calls are made before its tests run; `talking`, its tests call it; `inside`, the tests are in
-    its own interpreter; `script`, it reads and writes text. cpu_s: the limit of processor time. alone: again, with
-    all of that and more time by the clock.
+    cpu_s: the limit of processor time. alone: again, with all of that and more time by the clock.
     """
 
     plan: StdioPlan | FunctionPlan
@@ -144,7 +139,7 @@ class Sandbox:
         this language.
 
         Raises:
-            DataError: tests that cannot be read, or whose calls cannot be told before where `language` needs that.
+            DataError: tests that cannot be read, or whose calls cannot be known in advance, as `language` may require.
             SandboxError: the language's interpreter is not there.
         """
         plan = make_plan(tests, kind, entry_point, setup, fail_fast, prompt, runner_of(language, self.limits))
@@ -186,7 +181,7 @@ class Sandbox:
         """
         found: list[Value] = []
         left_s = self.limits.cpu_s
-        run = Run("ahead", program.encode("utf-8", "surrogatepass"))
+        run = Run(Mode.AHEAD, program.encode("utf-8", "surrogatepass"))
         with self._lock:
             while len(found) < len(calls):
                 rest = calls[len(found) :]
@@ -217,10 +212,10 @@ class Sandbox:
 
     def _first_mode(self, plan: StdioPlan | FunctionPlan) -> Mode:
         if isinstance(plan, StdioPlan):
-            return "script"
+            return Mode.SCRIPT
         if plan.may_rehearse:
             plan.foresee(self._rehearsed(plan))
-        return "ahead" if plan.ahead else "talking"
+        return Mode.AHEAD if plan.ahead else Mode.TALKING
 
     def _rehearsed(self, plan: FunctionPlan) -> list[str]:
         try:
@@ -244,7 +239,7 @@ class Sandbox:
             self._references.clear()
         self._references[key] = known
         used_s, mode = known
-        mode = job.mode if mode == "ahead" else mode  # the calls ahead may be known no longer
+        mode = job.mode if mode is Mode.AHEAD else mode  # the calls ahead may be known no longer
         cpu_s = min(job.cpu_s, max(_LEAST_CPU_S, _REFERENCE_FACTOR * used_s)) if calibrate else job.cpu_s
         return replace(job, cpu_s=cpu_s, mode=mode)
 
@@ -259,10 +254,10 @@ class Sandbox:
                 return used_s, way.mode
             elif result.outcome is Outcome.SANDBOX_ERROR:
                 return None
-            elif way.mode in ("inside", "script") or way.plan.runner:
+            elif way.mode in (Mode.INSIDE, Mode.SCRIPT) or way.plan.runner:
                 return math.inf, job.mode
             else:
-                way = replace(job, mode="inside")
+                way = replace(job, mode=Mode.INSIDE)
 
     def _known(self, job: _Job, program: str) -> Verdict | None:
         """The verdict, where there is nothing to run."""
@@ -272,7 +267,7 @@ class Sandbox:
         return self._cache.get(self._key(job, program)) if self._cache is not None else None
 
     def _noted(self, job: _Job, program: str, verdict: Verdict) -> Verdict:
-        inside = job.mode == "inside"
+        inside = job.mode is Mode.INSIDE
         if inside or self._missing:
             verdict = replace(verdict, inside=inside, unprotected=self._missing)
         if self._cache is not None and verdict.outcome is not Outcome.SANDBOX_ERROR:
@@ -280,7 +275,7 @@ class Sandbox:
         return verdict
 
     def _key(self, job: _Job, program: str) -> bytes:
-        return VerdictCache.key(job.plan, program, self._setting, job.cpu_s, job.mode == "inside")
+        return VerdictCache.key(job.plan, program, self._setting, job.cpu_s, job.mode is Mode.INSIDE)
 
     def _run(self, job: _Job, programs: Sequence[str]) -> Iterator[tuple[str, tuple[_Result, float]]]:
         """Each program with its result and its seconds of processor time.
@@ -311,13 +306,13 @@ class Sandbox:
         processes = self._start(job.plan.runner)
         if isinstance(job.plan, StdioPlan):
             yield from (self._run_script(processes, job, job.plan, program) for program in tuple(programs))
-        elif job.mode == "inside":
+        elif job.mode is Mode.INSIDE:
             yield from (self._run_inside(processes, job, job.plan, program) for program in tuple(programs))
-        elif job.mode == "talking":
+        elif job.mode is Mode.TALKING:
             yield from (self._run_talking(processes, job, job.plan, program) for program in tuple(programs))
         else:
             assert job.plan.ahead is not None
-            runs = [Run("ahead", job.plan.order(program)) for program in programs]
+            runs = [Run(Mode.AHEAD, job.plan.order(program)) for program in programs]
             work = job.plan.ahead.program_job
             with closing(processes.run_alone(work, runs, self._wall_s(job), job.allowed_s)) as done:
                 for report, file in done:
@@ -327,7 +322,7 @@ class Sandbox:
         pair = plan.ahead
         assert pair is not None
         if report.message.endswith(STAYS):
-            return replace(job, mode="talking"), 0.0
+            return replace(job, mode=Mode.TALKING), 0.0
         records = plain.compare(pair.judge, report.message) if pair.plain else None
         if records is not None:
             return self._result(job, replace(report, message=records), "")
@@ -343,7 +338,7 @@ class Sandbox:
 
     def _unforeseen(self, job: _Job, report: Report) -> tuple[_Result, float]:
         if job.plan.runner is None:
-            return replace(job, mode="talking"), 0.0
+            return replace(job, mode=Mode.TALKING), 0.0
         detail = "its tests make calls that depend on its results, which only Python programs can answer"
         not_run = (TestStatus.NOT_RUN,) * len(job.plan.labels)
         return Verdict(Outcome.SANDBOX_ERROR, not_run, report.wall_s, detail), report.cpu_s
@@ -360,7 +355,7 @@ class Sandbox:
 
     def _run_inside(self, processes: Programs, job: _Job, plan: FunctionPlan, program: str) -> tuple[_Result, float]:
         nonce = secrets.token_hex(8)
-        run = Run("inside", wire.dumps({"program": program, "nonce": nonce}))
+        run = Run(Mode.INSIDE, packed(Order(program, nonce)))
         return self._result(job, self._run_alone(processes, job, plan.inside_job, run), nonce)
 
     def _run_alone(self, processes: Programs, job: _Job, work: bytes, run: Run) -> Report:
@@ -380,7 +375,7 @@ class Sandbox:
         seconds = cpu_s = 0.0
         for number, stdin in enumerate(plan.stdin):
             nonce = secrets.token_hex(8)
-            run = Run("script", plan.order(program, nonce), stdin)
+            run = Run(Mode.SCRIPT, plan.order(program, nonce), stdin)
             report = self._run_alone(processes, job, plan.program_job, run)
             results.append(judge.judge_script(report, nonce, lambda got, n=number: self._compare(plan, n, got)))  # type: ignore[misc]
             outcome, status, _ = results[-1]

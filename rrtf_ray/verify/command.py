@@ -1,4 +1,4 @@
-"""`rrtf verify` from end to end: read and check everything, run what is left to run, show what came of it."""
+"""`rrtf verify` from end to end: read and check everything, run what is left to run, show the results."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class ResultsFile:
 def results_file(
     path: str, samples: Sequence[Sample], written: Callable[[Sample, dict[str, Any]], None], *, overwrite: bool
 ) -> Iterator[ResultsFile]:
-    """The file of results, opened to continue. written: told of every row in it, the kept ones first.
+    """The file of results, opened to continue. written: called with every row in it, the kept ones first.
 
     Raises:
         InputError: it cannot be written, or another command writes it now.
@@ -116,7 +116,7 @@ def _kept(path: str, samples: Sequence[Sample]) -> Iterator[tuple[Sample, dict[s
 
 
 def _write_all(stream: FileIO, data: bytes) -> None:
-    """Unbuffered, so that a full disk is met here and not when the file is closed."""
+    """Unbuffered: a full disk is noticed here and not when the file is closed."""
     rest = memoryview(data)
     while rest:
         rest = rest[stream.write(rest) :]

@@ -18,7 +18,7 @@ from rrtf_ray.records import Outcome, Problem, TestStatus, Verdict
 WINDOW = 512
 """Samples of one problem go to a worker together if they are in the same window of the file."""
 BATCH = 32
-"""At most so many at once, so that workers share the load and an interruption costs little."""
+"""At most this many at once: workers share the load, and an interruption costs little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Sample:
 
     place: file and line. task_id: as the file of samples has it (the problem's id for a row without one).
     index: its place among the samples of its problem, from 0. text, whole: see SampleRow.
-    digest: of the text and of what it is judged by, so that a kept result is known to be still true.
+    digest: of the text and of what it is judged by; it shows whether a kept result is still valid.
     """
 
     place: str

@@ -1,7 +1,7 @@
 """Threads that judge batches of samples, each with a sandbox of its own.
 
-A sandbox works in processes of its own, so that threads are enough here. The threads are daemons: a command that
-is interrupted need not wait for the programs that run, because a sandbox ends with the process that has it.
+A sandbox works in processes of its own, so threads are enough here. The threads are daemons: an interrupted command
+need not wait for running programs, because a sandbox ends with the process that owns it.
 """
 
 from __future__ import annotations

@@ -205,7 +205,9 @@ def test_a_prompt_that_two_problems_hold_belongs_to_the_one_that_has_no_more() -
 
 def test_an_unknown_form_is_refused_and_a_given_one_wins(tmp_path: Path) -> None:
     source = rows.write_jsonl(tmp_path / "p.jsonl", [{"question": 1}])
-    with pytest.raises(DataError, match=r"p\.jsonl:1: the format cannot be told from question; name one of evalplus"):
+    with pytest.raises(
+        DataError, match=r"p\.jsonl:1: the format cannot be recognised from question; name one of evalplus"
+    ):
         format_of(source)
     with pytest.raises(DataError, match=r"needs the field .*it looks like the format 'mbpp'"):
         judge(tmp_path, [rows.mbpp()], [{"task_id": 601, "completion": ""}], format="humaneval")

@@ -1,9 +1,10 @@
 """HumanEval+ and MBPP+ as EvalPlus publishes them: inputs, and a reference that makes the expected values.
 
-One VALUE test per input. An input is left out, and counted in the log, if its argument types cannot be
-restored so that the problem's contract holds, if the reference raises or is slow, or if a value is neither a
-Python literal nor an infinite float. Where the prompt's own assert wraps the call (`assert set(f(x)) == set(y)`,
-`assert not f(x)`), the wrap is part of the task, and the tests are ASSERTs with the same wrap.
+One VALUE test per input. An input is left out, and counted in the log, if its argument types cannot be restored in a
+way that satisfies the problem's contract, if the reference raises or is slow, or if a value is neither a Python literal
+nor an infinite float. References and contracts are code from a file: they run in the sandbox. Where the prompt's own
+assert wraps the call (`assert set(f(x)) == set(y)`, `assert not f(x)`), the wrap is part of the task, and the tests are
+ASSERTs with the same wrap.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
 
 
 def convert(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
-    """One problem a row; the prompt is taken as it is."""
+    """One problem per row; the prompt is taken as it is."""
     for row in rows:
         task_id, prompt, language = row.text("task_id"), row.text("prompt"), language_of(row)
         reference, test = row.text("canonical_solution", ""), row.text("test")

@@ -19,7 +19,7 @@ _HELD_OUT_FROM = "2024-07-01"
 
 
 def convert(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
-    """One problem a row."""
+    """One problem per row."""
     for row in rows:
         date = row.text("estimated_date", "")
         yield (

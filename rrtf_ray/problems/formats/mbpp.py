@@ -19,7 +19,7 @@ FIELDS = ("task_id", "code", "test_list")
 
 
 def convert(rows: Iterator[Row], challenge_tests: bool = False) -> Iterator[tuple[Row, Problem]]:
-    """One problem a row. challenge_tests: use the tests of `challenge_test_list` as well."""
+    """One problem per row. challenge_tests: use the tests of `challenge_test_list` as well."""
     for row in rows:
         yield row, _problem(row, challenge_tests)
 

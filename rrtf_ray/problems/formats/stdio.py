@@ -19,7 +19,7 @@ FIELDS = ("task_id", "inputs", "outputs", "solution")
 
 
 def convert(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
-    """One problem a row."""
+    """One problem per row."""
     for row in rows:
         yield row, _problem(row)
 

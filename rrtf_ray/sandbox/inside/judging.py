@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from rrtf_ray.sandbox.shared import rehearsal, testing, wire
 from rrtf_ray.sandbox.shared.channel import GIVEN, Reader, write_message
+from rrtf_ray.sandbox.shared.jobs import CheckOutput, NewJob, Rehearse, RunTests, TestsJob, unpacked
 from rrtf_ray.sandbox.shared.remote import Program
 from rrtf_ray.sandbox.shared.testing import CHECK_NAME, GARBAGE, UNFORESEEN, Record
 
@@ -29,27 +30,29 @@ def serve() -> NoReturn:
     """Answer the supervisor until it closes the socket. Does not return."""
     supervisor = socket.socket(fileno=GIVEN)
     sys.setrecursionlimit(_RECURSION)
-    plan: dict[str, Any] = {}
+    job: Any = None
     calls: list[str] | None = None
     try:
         while True:
             request, fds = wire.receive_request(supervisor)
-            if "plan" in request:
-                plan = wire.loads(request["plan"])
+            if isinstance(request, NewJob):
+                job = unpacked(request.job)
                 calls = None
                 continue
             # Its default action ends this process, even inside a long call into C.
-            signal.setitimer(signal.ITIMER_PROF, request["cpu_s"])
+            signal.setitimer(signal.ITIMER_PROF, request.cpu_s)
             lines: list[bytes] = []
-            record = testing.recorder(lines.append, request["nonce"])
-            if calls is None and request.get("foreseen"):
-                calls = _rehearse(plan)
-            if "rehearse" in request:
+            if calls is None and (
+                isinstance(request, Rehearse) or (isinstance(request, RunTests) and request.foreseen)
+            ):
+                calls = _rehearse(job)
+            if isinstance(request, Rehearse):
                 lines.append(json.dumps(calls).encode())
-            elif "given" in request:
-                _check(plan["checkers"][request["test"]], request, record)
+            elif isinstance(request, CheckOutput):
+                _check(job.checkers[request.test], request, testing.recorder(lines.append, request.nonce))
             else:
-                _judge(plan, fds[0], record, lines, calls if request["foreseen"] else None)
+                record = testing.recorder(lines.append, request.nonce)
+                _judge(job, fds[0], record, lines, calls if request.foreseen else None)
             signal.setitimer(signal.ITIMER_PROF, 0)
             for given in fds:
                 os.close(given)
@@ -58,28 +61,28 @@ def serve() -> NoReturn:
         os._exit(0)
 
 
-def _names(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _names(job: TestsJob) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the tests find, and the classes among it."""
     random.seed(0)
     names: dict[str, Any] = {"__name__": "tests"}
-    exec(plan["setup"], names)
-    exec(plan["helpers"], names)
-    return names, {name: names[name] for name in plan["classes"]}
+    exec(job.setup, names)
+    exec(job.helpers, names)
+    return names, {name: names[name] for name in job.classes}
 
 
-def _rehearse(plan: dict[str, Any]) -> list[str]:
+def _rehearse(job: TestsJob) -> list[str]:
     try:
-        names, classes = _names(plan)
-        return rehearsal.calls_of(plan["rehearsal"], names, plan["entry_name"], classes, CHECK_NAME) or []
+        names, classes = _names(job)
+        return rehearsal.calls_of(job.rehearsal, names, job.entry_name, classes, CHECK_NAME) or []
     except BaseException:
         return []
 
 
-def _judge(plan: dict[str, Any], fd: int, record: Record, lines: list[bytes], foreseen: list[str] | None) -> None:
+def _judge(job: TestsJob, fd: int, record: Record, lines: list[bytes], foreseen: list[str] | None) -> None:
     try:
-        names, classes = _names(plan)
-        program = Program(Reader(fd), functools.partial(write_message, fd), classes, plan["num_ahead"], foreseen)
-        if not testing.judge_program(plan, program, names, record):
+        names, classes = _names(job)
+        program = Program(Reader(fd), functools.partial(write_message, fd), classes, job.num_ahead, foreseen)
+        if not testing.judge_program(job, program, names, record):
             lines[:] = [GARBAGE]
         if program.unforeseen:
             lines[:] = [UNFORESEEN]
@@ -88,9 +91,9 @@ def _judge(plan: dict[str, Any], fd: int, record: Record, lines: list[bytes], fo
         record(".", "")
 
 
-def _check(checker: types.CodeType, request: dict[str, Any], record: Record) -> None:
+def _check(checker: types.CodeType, request: CheckOutput, record: Record) -> None:
     try:
-        passed = testing.checked(checker, request["given"], request["got"], request["expected"])
+        passed = testing.checked(checker, request.given, request.got, request.expected)
         record("p" if passed else "f", "")
     except BaseException as error:
         record("d", testing.describe(error))

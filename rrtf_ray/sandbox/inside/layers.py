@@ -1,7 +1,7 @@
 """The layers of isolation: entered once by the zygote, completed by every candidate in `confine`.
 
-Every layer is tried, never assumed: containers and distributions switch off different ones. A layer that
-cannot be had is reported with the kernel's own words and the run goes on without it; the supervisor decides
+Every layer is tried, never assumed: containers and distributions disable different ones. A layer that is not
+available is reported in the kernel's own words and the run continues without it; the supervisor decides
 whether that will do. What all candidates can share (name spaces, mounts) is paid for once per zygote.
 """
 
@@ -152,7 +152,7 @@ class Layers:
             os.chdir(WORK_DIR)
 
     def share(self) -> None:
-        """What the children can inherit, so that it costs them nothing. The last that the zygote does for itself."""
+        """What the children can inherit at no cost of their own. The last thing that the zygote does for itself."""
         for fd in (0, 1, 2):
             os.dup2(self._null, fd)
         os.chdir(self._work_dir)
@@ -235,7 +235,7 @@ def _enter_user_namespace() -> None:
 
 
 def _continue_as_first_process() -> None:
-    """Fork; the child, whose death ends the pid namespace with all in it, goes on in the caller's place."""
+    """Fork; the child, whose death ends the pid namespace with all in it, continues in the caller's place."""
     pid = os.fork()
     if pid == 0:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)

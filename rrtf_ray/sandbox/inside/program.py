@@ -2,7 +2,7 @@
 
 Nothing here decides or knows what is right. The calls of most tests have literal arguments and are known
 before: they are made one after the other, their results written to a file, and the process ends. Where tests need
-more, or such a result stays here (a generator, an object), the process answers over a socket until it is told to end.
+more, or such a result stays here (a generator, an object), the process answers over a socket until that closes.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from rrtf_ray.sandbox.shared.channel import (
     write_message,
 )
 from rrtf_ray.sandbox.shared.decoding import Decoder
+from rrtf_ray.sandbox.shared.jobs import CallsJob
 from rrtf_ray.sandbox.shared.loading import Unusable, describe, shown_by
 
 _ITERATORS = (types.GeneratorType, map, filter, zip, enumerate, reversed)
@@ -38,7 +39,7 @@ _MIN_RECURSION = 20_000
 """For the codec, whatever the program has set for itself."""
 
 
-def run_ahead(job: dict[str, Any]) -> NoReturn:
+def run_ahead(job: CallsJob) -> NoReturn:
     """Load the given program, make the job's calls, and write what came of them. Does not return."""
     try:
         make_calls(job, GIVEN)
@@ -48,24 +49,24 @@ def run_ahead(job: dict[str, Any]) -> NoReturn:
         os._exit(0)
 
 
-def make_calls(job: dict[str, Any], file: int) -> None:
+def make_calls(job: CallsJob, file: int) -> None:
     """`run_ahead` without the end of the process, for the zygote to grow warm with."""
     answers = _Answers(job, file)
     if answers.load(take_given(file).decode("utf-8", "surrogatepass")):
-        call_s = job["call_s"]
-        for arguments in job["calls"]:
+        call_s = job.call_s
+        for arguments in job.calls:
             if call_s:  # its default action ends this process, even inside a long call into C
                 signal.setitimer(signal.ITIMER_PROF, call_s)
             answers.call(ENTRY, *marshal.loads(arguments))
-        if job["foreseen"]:
+        if job.foreseen:
             answers.send(LOADED)
-            for text in job["foreseen"]:
+            for text in job.foreseen:
                 answers.answer(text)
         if answers.has_handles:
             write_all(file, STAYS)
 
 
-def run(job: dict[str, Any]) -> NoReturn:
+def run(job: CallsJob) -> NoReturn:
     """Load the given program, and answer its tests. Does not return."""
     try:
         answers = _Answers(job, CHANNEL)
@@ -79,7 +80,7 @@ def run(job: dict[str, Any]) -> NoReturn:
 
 
 class _Answers:
-    def __init__(self, job: dict[str, Any], fd: int) -> None:
+    def __init__(self, job: CallsJob, fd: int) -> None:
         self._job = job
         self._fd = fd
         self._reader: Reader | None = None
@@ -96,17 +97,17 @@ class _Answers:
         module = loading.new_module("program", source)
         self._names = module.__dict__
         try:
-            loading.load(self._job["setup"], source, module)
+            loading.load(self._job.setup, source, module)
         except Unusable as error:
             self.send(["load", error.how, error.text, {"d": []}])
             return False
-        if classes := self._job["classes"]:
+        if classes := self._job.classes:
             self._classes = {name: self._names.get(name) for name in classes}
         return True
 
     def wanted(self) -> list[Any]:
         """The program's own names that its tests use, with their values."""
-        return [[name, self._tree(self._names[name])] for name in self._job["names"] if name in self._names]
+        return [[name, self._tree(self._names[name])] for name in self._job.names if name in self._names]
 
     def serve(self, reader: Reader) -> NoReturn:
         """Until the other side has gone."""
@@ -118,7 +119,7 @@ class _Answers:
         write_message(self._fd, codec.to_json(message))
 
     def _target(self, handle: int) -> Any:
-        return eval(self._job["entry_point"], self._names) if handle == ENTRY else self._handles[handle]
+        return eval(self._job.entry_point, self._names) if handle == ENTRY else self._handles[handle]
 
     def call(
         self, handle: int, arguments: list[Any], keywords: dict[str, Any], shared: list[Any] | None = None

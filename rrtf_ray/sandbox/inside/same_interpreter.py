@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from rrtf_ray.sandbox.shared import loading, testing, wire
+from rrtf_ray.sandbox.shared import loading, testing
 from rrtf_ray.sandbox.shared.channel import GIVEN, take_given
+from rrtf_ray.sandbox.shared.jobs import InsideJob, Order, unpacked
 from rrtf_ray.sandbox.shared.loading import Unusable
 from rrtf_ray.sandbox.shared.testing import Stop
 
 
-def run(job: dict[str, Any]) -> NoReturn:
-    """Run the program and the tests that wait in `file`, and write records there. Does not return."""
+def run(job: InsideJob) -> NoReturn:
+    """Run the given program and the job's tests, and write the records to its file. Does not return."""
     try:
-        request = wire.loads(take_given(GIVEN))
-        record = testing.recorder(functools.partial(os.write, GIVEN), request.pop("nonce"))
-        module = loading.new_module("program", request["program"])
+        order: Order = unpacked(take_given(GIVEN))
+        record = testing.recorder(functools.partial(os.write, GIVEN), order.nonce)
+        module = loading.new_module("program", order.program)
         try:
-            loading.load(job["setup"], request["program"], module)
+            loading.load(job.setup, order.program, module)
             names = module.__dict__
-            testing.run_tests(job["tests"], names, lambda: eval(job["entry_point"], names), job["fail_fast"], record)
+            testing.run_tests(job.tests, names, lambda: eval(job.entry_point, names), job.fail_fast, record)
         except Unusable as error:
             if error.text:
                 record("d", error.text)

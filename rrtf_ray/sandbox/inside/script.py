@@ -11,26 +11,27 @@ import sys
 import threading
 from typing import Any, NoReturn
 
-from rrtf_ray.sandbox.shared import loading, testing, wire
+from rrtf_ray.sandbox.shared import loading, testing
 from rrtf_ray.sandbox.shared.channel import GIVEN, take_given
+from rrtf_ray.sandbox.shared.jobs import Order, ScriptJob, unpacked
 from rrtf_ray.sandbox.shared.loading import Unusable, describe
 
 _open = open
 _STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1}
 
 
-def run(job: dict[str, Any]) -> NoReturn:
+def run(job: ScriptJob) -> NoReturn:
     """Run the program that is given as `__main__`; the records there only explain. Does not return."""
     status = 1
     try:
-        request = wire.loads(take_given(GIVEN))
-        record = testing.recorder(functools.partial(os.write, GIVEN), request.pop("nonce"))
+        order: Order = unpacked(take_given(GIVEN))
+        record = testing.recorder(functools.partial(os.write, GIVEN), order.nonce)
         sys.stdin = sys.__stdin__ = _text_stream(0, "r")  # type: ignore[misc]
         sys.stdout = sys.__stdout__ = _text_stream(1, "w")  # type: ignore[misc]
         builtins.open = io.open = _open_standard
         try:
-            module = loading.new_module("__main__", request["program"])
-            code = loading.compiled(request["program"])
+            module = loading.new_module("__main__", order.program)
+            code = loading.compiled(order.program)
             status = _execute(job, code, module.__dict__, record)
             threading._shutdown()  # type: ignore[attr-defined]
             atexit._run_exitfuncs()
@@ -59,9 +60,9 @@ def _open_standard(file: Any, *arguments: Any, **keywords: Any) -> Any:
     return _open(_STANDARD.get(file, file) if isinstance(file, str) else file, *arguments, **keywords)
 
 
-def _execute(job: dict[str, Any], code: Any, names: dict[str, Any], record: testing.Record) -> int:
+def _execute(job: ScriptJob, code: Any, names: dict[str, Any], record: testing.Record) -> int:
     try:
-        exec(job["setup"], names)
+        exec(job.setup, names)
         exec(code, names)
         return 0
     except SystemExit as exit_:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import builtins
 import gc
 import importlib
+import marshal
 import os
 import random
 import select
@@ -22,12 +23,23 @@ import sys
 import time
 import types
 from _sitebuiltins import Quitter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from rrtf_ray.sandbox.inside import judging, kernel, layers, program, same_interpreter, script
 from rrtf_ray.sandbox.inside.layers import Layers
 from rrtf_ray.sandbox.shared import wire
+from rrtf_ray.sandbox.shared.jobs import (
+    CallsJob,
+    CommandJob,
+    EndJudge,
+    Mode,
+    NewJob,
+    NewJudge,
+    RunProgram,
+    Stop,
+    unpacked,
+)
 
 _PRELOADED = """
     __future__ abc array ast bisect calendar codecs collections collections.abc contextlib
@@ -57,11 +69,11 @@ _WARM_UP_ROUNDS = 64
 _UNLIMITED_S = 1e8
 _GC_THRESHOLD = 10_000
 """New objects before the collector looks at them; with Python's own 700 it runs for most programs, for nothing."""
-_RUN: dict[str, Callable[..., NoReturn]] = {
-    "ahead": program.run_ahead,
-    "outside": program.run,
-    "inside": same_interpreter.run,
-    "script": script.run,
+_RUN: dict[Mode, Callable[..., NoReturn]] = {
+    Mode.AHEAD: program.run_ahead,
+    Mode.TALKING: program.run,
+    Mode.INSIDE: same_interpreter.run,
+    Mode.SCRIPT: script.run,
 }
 
 
@@ -69,11 +81,11 @@ def main(control_fd: int) -> NoReturn:
     control = socket.socket(fileno=control_fd)
     control.set_inheritable(False)
     start, _ = wire.receive_request(control)
-    entered = Layers(start["limits"], start["without"], start["paths"], start["runs_commands"])
+    entered = Layers(start.limits, start.without, start.paths, start.runs_commands)
     entered.enter_namespaces()
     entered.enter()
-    _warm_up(start["preload"], start["paths"])
-    zygote = _Judges(control, entered) if start["judges"] else _Programs(control, entered)
+    _warm_up(start.preload, start.paths)
+    zygote = _Judges(control, entered) if start.judges else _Programs(control, entered)
     last_words = os.dup(2)
     entered.share()
     wire.send_reply(control, {"layers": entered.causes})
@@ -90,14 +102,13 @@ def main(control_fd: int) -> NoReturn:
         os._exit(1)
 
 
-def _warm_up(preload: list[str], paths: list[str]) -> None:
+def _warm_up(preload: Sequence[str], paths: Sequence[str]) -> None:
     sys.path += paths
     for name in [*_PRELOADED.split(), *preload]:
         importlib.import_module(name)
     random.seed(0)  # the children begin with this state
-    calls = [wire.dumps(([[3, 1, 2], "a"], {})), wire.dumps(([1], {}))]
-    job = {"setup": compile("", "<setup>", "exec"), "entry_point": compile("f", "<entry_point>", "eval"),
-           "names": [], "classes": [], "calls": calls, "call_s": 0.0, "foreseen": []}  # fmt: skip
+    calls = (marshal.dumps(([[3, 1, 2], "a"], {})), marshal.dumps(([1], {})))
+    job = CallsJob(compile("", "<setup>", "exec"), compile("f", "<entry_point>", "eval"), calls=calls)
     for _ in range(_WARM_UP_ROUNDS):
         file = os.memfd_create("warm", os.MFD_CLOEXEC)
         os.write(file, _WARM_UP.encode())
@@ -120,16 +131,16 @@ class _Programs:
     def __init__(self, control: socket.socket, entered: Layers) -> None:
         self._control = control
         self._layers = entered
-        self._job: dict[str, Any] = {}
+        self._job: Any = None
         self._num_oom_kills = _num_oom_kills(entered.proc)
         # Only a process that is not yet confined can write here.
         self._faults = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
-    def answer(self, request: dict[str, Any], fds: list[int]) -> None:
-        if "job" in request:
-            self._job = wire.loads(request["job"])
+    def answer(self, request: NewJob | Stop | RunProgram, fds: list[int]) -> None:
+        if isinstance(request, NewJob):
+            self._job = unpacked(request.job)
             return
-        if "stop" in request:  # for a candidate that had ended by itself
+        if isinstance(request, Stop):  # for a candidate that had ended by itself
             return
         try:
             report = self._run(request, fds)
@@ -141,7 +152,7 @@ class _Programs:
                 os.close(fd)
         wire.send_frame(self._control, report)
 
-    def _run(self, request: dict[str, Any], fds: list[int]) -> bytes:
+    def _run(self, request: RunProgram, fds: list[int]) -> bytes:
         try:
             started = time.monotonic()
             pid = kernel.fork()
@@ -155,19 +166,18 @@ class _Programs:
             self._layers.renew_work_dir()
         return report
 
-    def _become_candidate(self, request: dict[str, Any], fds: list[int]) -> NoReturn:
-        mode = request["mode"]
+    def _become_candidate(self, request: RunProgram, fds: list[int]) -> NoReturn:
         try:
-            if mode == "script":
-                self._layers.confine(fds[:1], request["cpu_s"], fds[1:])
+            if request.mode is Mode.SCRIPT:
+                self._layers.confine(fds[:1], request.cpu_s, fds[1:])
             else:
-                self._layers.confine(fds, request["cpu_s"])
+                self._layers.confine(fds, request.cpu_s)
         except BaseException as error:
             os.write(self._faults[1], f"{type(error).__name__}: {error}".encode(errors="replace")[:1000])
             os._exit(1)
-        if "command" in self._job:
-            _execute(self._job["command"])
-        _RUN[mode](self._job)
+        if isinstance(self._job, CommandJob):
+            _execute(self._job.command)
+        _RUN[request.mode](self._job)
 
     def _fault(self) -> str:
         try:
@@ -175,14 +185,14 @@ class _Programs:
         except BlockingIOError:
             return ""
 
-    def _watch(self, pid: int, started: float, request: dict[str, Any]) -> tuple[int, bytes]:
+    def _watch(self, pid: int, started: float, request: RunProgram) -> tuple[int, bytes]:
         """Wait for the candidate within its limits. Returns its status and the report of it."""
-        wall_s, cpu_s = request["wall_s"], request["cpu_s"]
+        wall_s, cpu_s = request.wall_s, request.cpu_s
         pidfd = os.pidfd_open(pid)
         poller = select.poll()
         poller.register(pidfd, select.POLLIN)
         # The next request may wait there already; only a candidate that is talked to can be stopped.
-        poller.register(self._control, select.POLLIN if request["mode"] == "outside" else 0)
+        poller.register(self._control, select.POLLIN if request.mode is Mode.TALKING else 0)
         clock = (~pid << 3) | 2  # the kernel's name for the processor time of another process
         limit, waited_s = "", 0.0
         left = min(wall_s, cpu_s)
@@ -195,7 +205,7 @@ class _Programs:
                 break
         if any(fd != pidfd for fd, _ in events):
             try:
-                if request["mode"] != "outside":
+                if request.mode is not Mode.TALKING:
                     raise EOFError
                 wire.receive_request(self._control)  # its tests are over
             except (EOFError, OSError):
@@ -226,7 +236,7 @@ class _Programs:
             return 0.2 * wall_s if used_s < 0.5 * cpu_s else 0.0
 
 
-def _execute(command: list[str]) -> NoReturn:
+def _execute(command: tuple[str, ...]) -> NoReturn:
     try:
         os.execve(command[0], command, {})
     finally:
@@ -240,9 +250,9 @@ class _Judges:
         self._control = control
         self._layers = entered
 
-    def answer(self, request: dict[str, Any], fds: list[int]) -> None:
-        if "end" in request:
-            wire.send_reply(self._control, {"status": self._end(request["end"])})
+    def answer(self, request: NewJudge | EndJudge, fds: list[int]) -> None:
+        if isinstance(request, EndJudge):
+            wire.send_reply(self._control, {"status": self._end(request.wait)})
             return
         try:
             if kernel.fork() == 0:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rrtf_ray.sandbox.shared import codec
 from rrtf_ray.sandbox.shared.channel import ENTRY
+from rrtf_ray.sandbox.shared.jobs import Step
 
 _MAX_CALLS = 2000
 
@@ -68,7 +69,7 @@ for _name in ("abs", "neg", "round", "getitem", "call"):
     setattr(Anything, f"__{_name}__", _itself)
 
 
-def calls_of(steps: list[tuple[Any, ...]], names: dict[str, Any], entry_name: str, classes: dict[str, Any],
+def calls_of(steps: Sequence[Step], names: dict[str, Any], entry_name: str, classes: dict[str, Any],
              check_name: str) -> list[str] | None:  # fmt: skip
     """The messages of all calls of the entry point, in order; None where they cannot be known."""
     calls: list[str] = []

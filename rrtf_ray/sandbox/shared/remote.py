@@ -229,7 +229,7 @@ class Program:
         return error
 
     def _exception_class(self, module: str, name: str, base: str) -> type[BaseException]:
-        """The class itself where it is the library's, else one that stands for it, always the same."""
+        """The class itself where it is the library's, else a stand-in for it, always the same one."""
         known = vars(sys.modules.get(module, builtins)).get(name) if module.partition(".")[0] in _LIBRARY else None
         if _is_exception(known):
             return known

@@ -1,7 +1,7 @@
-"""Runs tests and records their results: beside the program, or in its own interpreter where a test needs that.
+"""Runs tests and records their results, apart from the program or, where a test needs that, in its interpreter.
 
 Every record is a line `<nonce> <letter>[ <text>]`:  p passed, f failed (wrong value), e error, m out of
-memory, x does not compile, d the first failure's text, ! a fault of the machinery, . the end of an orderly run.
+memory, x does not compile, d the first failure's text, . the end of an orderly run.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ import marshal
 import math
 import reprlib
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rrtf_ray.sandbox.shared.channel import Gone
+from rrtf_ray.sandbox.shared.jobs import Step, TestsJob
 from rrtf_ray.sandbox.shared.loading import MAX_TEXT, describe
 from rrtf_ray.sandbox.shared.remote import Garbage, OutOfMemory, Program, Remote, text_of
 
 TESTS_FILE = "<tests>"
 CHECK_NAME = "_rrtf_check"
 RESULT_NAME = "_rrtf_result"
-"""Names in the tests' code that `rrtf_ray.sandbox.plan` has put there."""
+"""Names that `rrtf_ray.sandbox.forms` has put into the tests' code."""
 GARBAGE = b"?\n"
 """In place of records, where the program's side has written what its runner cannot have written."""
 UNFORESEEN = b"!\n"
-"""In place of records, where the tests made another call than was foreseen."""
+"""In place of records, where the tests made a call other than the one foreseen."""
 _REL_TOL = 1e-6
 _ABS_TOL = 1e-6
 
@@ -50,8 +51,8 @@ def recorder(write: Callable[[bytes], Any], nonce: str) -> Record:
     return record
 
 
-def judge_program(job: dict[str, Any], program: Program, names: dict[str, Any], record: Record) -> bool:
-    """Run the job's tests with a program, and record what comes of them; False where it wrote what no runner writes."""
+def judge_program(job: TestsJob, program: Program, names: dict[str, Any], record: Record) -> bool:
+    """Run the job's tests against a program and record the results; False where it wrote what no runner writes."""
 
     def note(letter: str, text: str) -> None:
         if program.fault is not None and letter == "p":
@@ -67,13 +68,13 @@ def judge_program(job: dict[str, Any], program: Program, names: dict[str, Any], 
             if how in ("x", "m"):
                 record(how, "")
             raise Stop
-        if not found.keys() <= set(job["names"]):  # only what was asked for, and never a builtin's name
+        if not found.keys() <= set(job.names):  # only what was asked for, and never a builtin's name
             raise Garbage
         names |= found
         names[RESULT_NAME] = program.result
-        if job["entry_name"]:
-            names[job["entry_name"]] = program.entry
-        run_tests(job["tests"], names, lambda: program.entry, job["fail_fast"], note)
+        if job.entry_name:
+            names[job.entry_name] = program.entry
+        run_tests(job.tests, names, lambda: program.entry, job.fail_fast, note)
     except (Stop, Gone, Garbage, OutOfMemory):
         pass
     if isinstance(program.fault, OutOfMemory):
@@ -83,7 +84,7 @@ def judge_program(job: dict[str, Any], program: Program, names: dict[str, Any], 
     return not isinstance(program.fault, Garbage)
 
 
-def run_tests(tests: list[tuple[Any, ...]], names: dict[str, Any], entry: Callable[[], Any], fail_fast: bool,
+def run_tests(tests: Sequence[Step], names: dict[str, Any], entry: Callable[[], Any], fail_fast: bool,
               record: Record) -> None:  # fmt: skip
     """Run all tests; `entry` gives the entry point anew. Raises Stop, Gone or Garbage where there can be no more."""
     silent = False

@@ -1,27 +1,23 @@
 """Frames between the supervisor and the zygote: a length, then so many bytes.
 
-Requests travel to the zygote as `marshal` (they hold code objects that the supervisor has compiled; both
-sides are the same interpreter). Answers come back as text, because some are written by processes of tests and
+Requests are the records of `jobs`. Answers come back as text, because some are written by processes of tests and
 `marshal` must not read what cannot be trusted.
 """
 
 from __future__ import annotations
 
 import json
-import marshal
 import socket
 import struct
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from rrtf_ray.sandbox.shared.jobs import packed, unpacked
+
 _HEADER = struct.Struct(">I")
 MAX_FRAME = 1 << 30
 _MAX_FDS = 4
-
-
-loads = marshal.loads
-dumps = marshal.dumps
 
 
 def send_frame(sock: socket.socket, payload: bytes, fds: Sequence[int] = ()) -> None:
@@ -61,19 +57,18 @@ def _receive(sock: socket.socket, length: int, deadline: float | None) -> bytes:
     return b"".join(parts)
 
 
-def send_request(sock: socket.socket, request: dict[str, Any], deadline: float, fds: Sequence[int] = ()) -> None:
+def send_request(sock: socket.socket, request: Any, deadline: float, fds: Sequence[int] = ()) -> None:
     sock.settimeout(max(deadline - time.monotonic(), 0.001))
-    send_frame(sock, marshal.dumps(request), fds)
+    send_frame(sock, packed(request), fds)
 
 
-def receive_request(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:
+def receive_request(sock: socket.socket) -> tuple[Any, list[int]]:
     """A request and the descriptors that came with it; for processes whose peer is the supervisor."""
     header, fds, _, _ = socket.recv_fds(sock, _HEADER.size, _MAX_FDS)
     if not header:
         raise EOFError("the other side has closed the connection")
     header += _receive(sock, _HEADER.size - len(header), None)
-    request: dict[str, Any] = marshal.loads(_receive(sock, _length(header), None))
-    return request, list(fds)
+    return unpacked(_receive(sock, _length(header), None)), list(fds)
 
 
 def report_of(status: int, limit: str, waited_s: float, wall_s: float, cpu_s: float, peak_kb: int) -> bytes:
