@@ -28,7 +28,7 @@ from rrtf_ray.sandbox import Limits, Sandbox, process, supervisor
 from .catalogue import FAMILIES
 from .catalogue.entry import Ends, Entry, Task
 from .catalogue.tasks import ALL, LOOPS, SUM
-from .conftest import descendants, zygotes
+from .conftest import descendants, wait_until, zygotes
 
 pytestmark = pytest.mark.slow
 
@@ -42,10 +42,11 @@ LONGEST_S = {
 }
 """A program that reaches its limit of processor time is run again, alone, with more time by the clock; its tests have
 a limit of their own. One that sleeps is not run again. On a machine that is not busy, all are stopped much sooner."""
+SETTLE_S = 10.0
 OWN_S = 1.0
 """Of processor time in the caller's process, which should compute nothing."""
 MOST_TRIES = 5
-"""Of what a busy machine may be to blame for: a time by the clock, or a sandbox that had to wait for a processor. A
+"""Of what a busy machine may be to blame for: a limit by the clock, or a sandbox that had to wait for a processor. A
 fault of the sandbox is there each time."""
 MOST_TASKS = 4
 """Of an entry, in the reduced tier."""
@@ -54,6 +55,7 @@ REDUCED = ("forgery", "messages", "results", "secrets", "early exits", "files", 
 """What the layers of a container that grants nothing must hold by themselves."""
 SLOW = "took longer"
 BUSY = "the machine is too busy"
+TIMED_OUT = f": {Outcome.TIMEOUT.value}, "
 MARK = "mark" + secrets.token_hex(5)
 SECRET = "secret-" + secrets.token_hex(16)
 PLACEHOLDER = re.compile("@[A-Z]+@")
@@ -182,6 +184,8 @@ class Watched:
             found.append(f"the sandbox's processes had to be replaced: {causes}")
         if self._zygotes != now:
             self._warm_up()
+        # What has been killed needs a processor once more to be gone.
+        wait_until(lambda: all(used <= own for used, own in zip(self._used(), self._own, strict=True)), SETTLE_S)
         for name, used, own in zip(("processes", "descriptors"), self._used(), self._own, strict=True):
             if used > own:
                 found.append(f"{used - own} {name} more")
@@ -260,7 +264,7 @@ def try_task(entry: Entry, task: Task, watched: Watched, outside: Outside) -> tu
     """The verdict of one entry in one task, and what is wrong with it each time."""
     for _ in range(MOST_TRIES):
         verdict, found = try_once(entry, task, watched, outside)
-        if not found or not all(SLOW in fault or BUSY in fault for fault in found):
+        if not found or not all(any(sign in fault for sign in (SLOW, BUSY, TIMED_OUT)) for fault in found):
             break
     return verdict, found
 
