@@ -46,6 +46,8 @@ REFUSED = {
     "an unknown encoding": "# coding: no-such-encoding\n" + DOUBLE,
     "an unknown encoding in the second line": "#!/usr/bin/python\n# -*- coding: foo -*-\n" + DOUBLE,
     "an encoding that is none of text": "# coding: rot13\n" + DOUBLE,
+    "an encoding without the letters": "# coding: ascii\nx = '\u00e9'\n" + DOUBLE,
+    "an encoding of two bytes": "# coding: utf-16\n" + DOUBLE,
     "an encoding against the byte order mark": "\ufeff# coding: latin-1\n" + DOUBLE,
     "two byte order marks": "\ufeff\ufeff" + DOUBLE,
     "an indented program": "    " + DOUBLE,

@@ -8,6 +8,7 @@ import re
 import sys
 import tokenize
 import types
+from collections.abc import Callable
 
 PROGRAM_FILE = "<program>"
 MAX_TEXT = 300
@@ -41,16 +42,27 @@ def compiled(source: str) -> types.CodeType:
 
 
 def _as_read(source: str) -> str | bytes:
-    """What is compiled. In text CPython ignores a declaration of the encoding, in a file it may refuse it."""
+    """What is compiled: the text, whose letters are known, or, where it declares an encoding in which no file can hold
+    it, the file, which CPython then refuses."""
     text = source.removeprefix("\ufeff")
     if not _DECLARES_ENCODING.match(text):
         return text
     file = source.encode("utf-8", "surrogatepass")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(file).readline)
-        return text if encoding.startswith("utf-8") else source.encode(encoding)
-    except (SyntaxError, LookupError, ValueError):
-        return file  # which the compiler refuses, and says why
+        if "\n".encode(encoding) == b"\n" and (_succeeds(text.encode, encoding) or _succeeds(file.decode, encoding)):
+            return text
+    except (SyntaxError, LookupError):
+        pass  # no encoding, or none of text
+    return file
+
+
+def _succeeds(convert: Callable[[str], object], encoding: str) -> bool:
+    try:
+        convert(encoding)
+    except UnicodeError:
+        return False
+    return True
 
 
 def load(setup: types.CodeType, source: str, module: types.ModuleType) -> None:
