@@ -30,7 +30,7 @@ test: install
 
 # The inner loop: no Ray, no engine, nothing slow. `pytest --markers` explains the markers.
 test-fast: install
-	$(BIN)/python -m pytest -m "not ray and not e2e and not slow and not gpu"
+	$(BIN)/python -m pytest -n 2 -m "not ray and not e2e and not slow and not gpu"
 
 check: install
 	$(BIN)/ruff check .
