@@ -439,7 +439,7 @@ def test_gradient_checkpointing_computes_each_layer_again(folder, packing, lora,
 @pytest.mark.parametrize("kind", ["gpt2", "gpt_bigcode", "llama"])
 def test_lora(folder, kind, checkpointing):
     examples = groups(7)
-    lora = LoraConfig(rank=3, alpha=5.0)
+    lora = LoraConfig(rank=3, alpha=5)
     config = settings(lora=lora, gradient_checkpointing=checkpointing, logits_chunk=20, tokens_per_pass=90)
     objective = ready(folder(kind), config)
     torch.manual_seed(1)
