@@ -19,6 +19,7 @@ from rrtf_ray.errors import RRTFError, StageError
 
 log = logging.getLogger(__name__)
 
+_APPENDED = "\nFailed to apply UDF "
 _LOST = (RayActorError, WorkerCrashedError, NodeDiedError, ObjectLostError, LocalRayletDiedError)
 
 
@@ -37,7 +38,7 @@ def explained(error: BaseException, stage: str) -> RRTFError:
     found = list(_causes(error))
     for cause in found:
         if isinstance(cause, RRTFError) and not isinstance(cause, RayError):
-            return cause
+            return _as_raised(cause)
     log.error("%s failed", stage, exc_info=error)
     first = next((cause for cause in found if isinstance(cause, RayError)), error)
     last_line = (str(first).strip() or type(first).__name__).splitlines()[-1]
@@ -45,6 +46,13 @@ def explained(error: BaseException, stage: str) -> RRTFError:
         f"{stage} failed: {last_line}; finished work is kept, and the same command continues from there. The cause is "
         "in run_dir/logs/driver.log and in the workers' logs"
     )
+
+
+def _as_raised(error: RRTFError) -> RRTFError:
+    """The error with the text that we gave it: Ray Data appends advice on its own retries."""
+    if error.args and isinstance(error.args[0], str):
+        error.args = (error.args[0].partition(_APPENDED)[0], *error.args[1:])
+    return error
 
 
 def lost_a_process(error: BaseException) -> bool:
