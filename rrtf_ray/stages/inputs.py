@@ -202,5 +202,5 @@ def prepare_student(config: Config, run: RunDir) -> str:
         upload_dir(folder, place, {"seed": config.seed, **made})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    say(f"student: {made['num_parameters'] / 1e6:.1f}M parameters, made on the spot ({made['seconds']:.1f} s)")
+    say(f"student: {made['num_parameters'] / 1e6:.1f}M parameters, made on the spot ({made['elapsed_s']:.1f} s)")
     return place
