@@ -5,8 +5,10 @@ one student, and one engine at a time that computes. The tests of any other file
 """
 
 import os
+import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -118,7 +120,10 @@ def rrtf():
         command = [sys.executable, "-m", "rrtf_ray", *map(str, arguments)]
         options = {"cwd": ROOT, "env": environment, "text": True}
         if start:
-            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+            # Ctrl+C must reach it also if the tests themselves were started in the background, which ignores it.
+            interruptible = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+            options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "preexec_fn": interruptible}
+            return subprocess.Popen(command, **options)
         return subprocess.run(command, capture_output=True, timeout=timeout, **options)
 
     return run
