@@ -10,7 +10,7 @@ from rrtf_ray.core.evaluation import Evaluation, evaluate_groups
 from rrtf_ray.progress import say
 from rrtf_ray.records import Group, Split
 from rrtf_ray.stages.produce import sample_and_execute
-from rrtf_ray.stages.tally import COLUMNS, judged_of
+from rrtf_ray.stages.tally import judged_of
 from rrtf_ray.store.files import join, write_json
 from rrtf_ray.store.rows import RowStore
 from rrtf_ray.store.run_dir import RunDir
@@ -32,7 +32,7 @@ def evaluate(config: Config, run: RunDir, model: str, label: str) -> Evaluation:
 
 def evaluation_of(groups: RowStore[Group], model: str, draws: Sequence[Draw] | None, ks: Sequence[int]) -> Evaluation:
     """pass@k of a store of executed groups, from the columns that say how each candidate ended."""
-    return evaluate_groups(judged_of(groups.columns(*COLUMNS[Group])), model, draws, ks)
+    return evaluate_groups(judged_of(groups), model, draws, ks)
 
 
 def describe(evaluation: Evaluation) -> list[str]:

@@ -107,7 +107,7 @@ def prepare_problems(config: Config, run: RunDir) -> None:
         store.begin(key, settings)
         if not store.is_complete():
             _copy(store, rows, key, split, config)
-    shared = overlap(*(_ids_and_prompts(run.problems(split)) for split in (Split.TRAIN, Split.HELD_OUT)))
+    shared = overlap(*(ids_and_prompts(run.problems(split)) for split in (Split.TRAIN, Split.HELD_OUT)))
     if shared:
         named = ", ".join(f"{held_out!r} is {train!r}" for train, held_out in shared[:3])
         raise InputError(
@@ -116,9 +116,10 @@ def prepare_problems(config: Config, run: RunDir) -> None:
         )
 
 
-def _ids_and_prompts(problems: RowStore[Problem]) -> Iterator[tuple[str, str]]:
-    columns = problems.columns("id", "prompt")
-    return zip(columns["id"].to_pylist(), columns["prompt"].to_pylist(), strict=True)
+def ids_and_prompts(problems: RowStore[Problem]) -> Iterator[tuple[str, str]]:
+    """Of all rows, without reading their tests."""
+    for table in problems.columns("id", "prompt"):
+        yield from zip(table["id"].to_pylist(), table["prompt"].to_pylist(), strict=True)
 
 
 def require_held_out(config: Config, run: RunDir) -> None:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from rrtf_ray.config import Config
 from rrtf_ray.errors import ConfigError, DataError, InputError
 from rrtf_ray.records import Problem
+from rrtf_ray.stages.inputs import ids_and_prompts
 from rrtf_ray.store.files import join, read_json
 from rrtf_ray.store.models import check_model, is_hub_id, tokenizer_of
 from rrtf_ray.store.rows import RowStore
@@ -36,8 +37,7 @@ def check_prompts(problems: RowStore[Problem], model: str, config: Config) -> No
     room = config.model.max_model_len - config.sample.max_tokens
     template = config.sample.prompt_template
     too_long: list[tuple[str, int]] = []
-    columns = problems.columns("id", "prompt")
-    for problem_id, text in zip(columns["id"].to_pylist(), columns["prompt"].to_pylist(), strict=True):
+    for problem_id, text in ids_and_prompts(problems):
         prompt = template.replace("{prompt}", text)
         # A token is at least one byte, so only long prompts need counting.
         if len(prompt.encode()) + 1 > room:

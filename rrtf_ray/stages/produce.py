@@ -27,7 +27,7 @@ from rrtf_ray.stages.actors import execute_step, sample_step
 from rrtf_ray.stages.preflight import check_prompts
 from rrtf_ray.stages.replay import hash_of, load_replay
 from rrtf_ray.stages.stream import LIGHT, Step, run_plan
-from rrtf_ray.stages.tally import COLUMNS, Count, Tally, ids_with_sandbox_errors, tally_of, tally_of_manifest
+from rrtf_ray.stages.tally import Count, Tally, ids_with_sandbox_errors, tally_of_manifest, tally_of_store
 from rrtf_ray.store.files import absolute, is_local, join
 from rrtf_ray.store.models import check_model, model_identity
 from rrtf_ray.store.rows import RowStore
@@ -196,7 +196,7 @@ def _run(work: _Work, config: Config) -> Tally:
     total: int = source.manifest()["rows"]
     started = time.monotonic()
     # Rows that a faulty machine could not judge are made again: it may have been repaired since.
-    kept = _drop_unjudged(work, _count(sink)).rows
+    kept = _drop_unjudged(work, tally_of_store(sink)).rows
     tally = _run_missing(work, config, total)
     if tally.sandbox_errors:
         # Other actors, on any machine, before it counts: the fault may have been one machine's.
@@ -239,11 +239,11 @@ def _run_missing(work: _Work, config: Config, total: int) -> Tally:
     for store in (work.sink, work.rankings):
         if store:
             store.drop_repetitions()
-    return _count(work.sink)
+    return tally_of_store(work.sink)
 
 
 def _run_once(work: _Work, config: Config, done: set[str], total: int) -> None:
-    tally = _count(work.sink)
+    tally = tally_of_store(work.sink)
     with bar(work.name, total, len(done)) as shown:
         plan = run_plan(
             work.source,
@@ -260,19 +260,15 @@ def _run_once(work: _Work, config: Config, done: set[str], total: int) -> None:
             _check_sandbox_errors(tally, config.execute.max_sandbox_error_rate)
 
 
-def _count(store: RowStore) -> Tally:
-    return tally_of(store.columns(*COLUMNS[store.record]), store.record)
-
-
 def _drop_unjudged(work: _Work, tally: Tally) -> Tally:
     """Remove the groups with a sandbox error, and their rankings; returns the counts of what is left."""
     if not tally.sandbox_errors:
         return tally
-    broken = ids_with_sandbox_errors(work.sink.columns(*COLUMNS[Group]))
+    broken = ids_with_sandbox_errors(work.sink)
     for store in (work.sink, work.rankings):
         if store:
             store.drop(broken)
-    return _count(work.sink)
+    return tally_of_store(work.sink)
 
 
 def _check_sandbox_errors(tally: Tally, limit: float, at_least: int = 50) -> None:

@@ -1,6 +1,6 @@
 """Counts of a stage's rows, taken from their Arrow columns: no record is rebuilt to be counted.
 
-A part is counted by the task that publishes it; a finished store by the few columns that COLUMNS names.
+A part is counted by the task that publishes it; a finished store by a few columns, part by part.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 
 from rrtf_ray.core.evaluation import Judged
 from rrtf_ray.records import Group, Outcome, Ranking, Source
+from rrtf_ray.store.rows import RowStore
 
-COLUMNS: dict[type, tuple[str, ...]] = {
+_COLUMNS: dict[type, tuple[str, ...]] = {
     Group: (
         "problem.id",
         "error",
@@ -26,7 +27,7 @@ COLUMNS: dict[type, tuple[str, ...]] = {
     ),
     Ranking: ("problem_id", "reason", "candidates.list.element.candidate_id"),
 }
-"""What `RowStore.columns` reads of a store to count it."""
+"""What is read of a store to count it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def counts_of(found: Counter[str]) -> tuple[Count, ...]:
 
 
 def tally_of(table: pa.Table, record: type) -> Tally:
-    """The counts of a table with at least the columns that COLUMNS names for its record."""
+    """The counts of a table of groups or rankings."""
     candidates = pc.list_flatten(table.column("candidates"))
     if record is Group:
         outcomes = pc.struct_field(candidates, ["verdict", "outcome"])
@@ -116,12 +117,22 @@ def tally_of(table: pa.Table, record: type) -> Tally:
     return Tally(table.num_rows, len(candidates), reasons=counts_of(reasons))
 
 
+def tally_of_store(store: RowStore) -> Tally:
+    """The counts of all rows of a store of groups or rankings. Memory: one part."""
+    return sum((tally_of(table, store.record) for table in store.columns(*_COLUMNS[store.record])), Tally())
+
+
 def _counted(values: pa.ChunkedArray) -> Counter[str]:
     return Counter({entry["values"]: entry["counts"] for entry in pc.value_counts(values).to_pylist()})
 
 
-def judged_of(groups: pa.Table) -> Iterator[Judged]:
-    """What evaluation needs of each group, from the columns that COLUMNS names."""
+def judged_of(groups: RowStore[Group]) -> Iterator[Judged]:
+    """What evaluation needs of each group."""
+    for table in groups.columns(*_COLUMNS[Group]):
+        yield from _judged_of(table)
+
+
+def _judged_of(groups: pa.Table) -> Iterator[Judged]:
     candidates = groups.column("candidates").combine_chunks()
     found = candidates.flatten()
     students = pc.equal(pc.struct_field(found, "source"), Source.STUDENT.value).to_pylist()
@@ -137,13 +148,18 @@ def judged_of(groups: pa.Table) -> Iterator[Judged]:
         start += size
 
 
-def ids_with_sandbox_errors(groups: pa.Table) -> set[str]:
+def ids_with_sandbox_errors(groups: RowStore[Group]) -> set[str]:
     """Groups with a candidate that could not be judged."""
+    return {id_ for table in groups.columns(*_COLUMNS[Group]) for id_ in _unjudged(table)}
+
+
+def _unjudged(groups: pa.Table) -> list[str]:
     candidates = groups.column("candidates").combine_chunks()
     outcomes = pc.struct_field(candidates.flatten(), ["verdict", "outcome"])
     broken = pc.equal(outcomes, Outcome.SANDBOX_ERROR.value).fill_null(False)
     rows = pc.list_parent_indices(candidates).filter(broken).unique()
-    return set(pc.struct_field(groups.column("problem"), "id").take(rows).to_pylist())
+    ids: list[str] = pc.struct_field(groups.column("problem"), "id").take(rows).to_pylist()
+    return ids
 
 
 def _lengths(lists: pa.Array) -> list[int]:

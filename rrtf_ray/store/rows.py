@@ -90,11 +90,10 @@ class RowStore(Generic[R]):
         """The ids of all rows, part by part; repeated if a part repeats a row."""
         return [i for ids in self._ids() for i in ids.to_pylist()]
 
-    def columns(self, *leaves: str) -> pa.Table:
-        """These columns of all rows, part by part, and of nested columns these leaves only (`problem.id`,
+    def columns(self, *leaves: str) -> Iterator[pa.Table]:
+        """These columns of each part, and of nested columns these leaves only (`problem.id`,
         `candidates.list.element.num_tokens`): the long texts, most of a file, stay unread."""
-        tables = self._of_parts(lambda file: file.read(columns=list(leaves)))
-        return pa.concat_tables(tables) if tables else schema_of(self.record).empty_table()
+        return self._of_parts(lambda file: file.read(columns=list(leaves)))
 
     def read(self) -> Iterator[R]:
         """All rows, part by part, each id once. Memory: one part, and the ids where a stage is not complete."""
@@ -114,7 +113,7 @@ class RowStore(Generic[R]):
 
     def _is_distinct(self) -> bool:
         """Whether no id is repeated. Arrow's arrays of ids are small next to Python's."""
-        ids = pa.chunked_array(self._ids(), pa.string())
+        ids = pa.chunked_array(list(self._ids()), pa.string())
         return bool(pc.count_distinct(ids).as_py() == len(ids))
 
     def finish(self, manifest: dict[str, Any]) -> None:
@@ -149,11 +148,11 @@ class RowStore(Generic[R]):
         else:
             filesystem.delete_file(part)
 
-    def _ids(self) -> list[pa.Array]:
+    def _ids(self) -> Iterator[pa.Array]:
         """The ids of each part."""
         return self._of_parts(lambda file: ids_of(file.read(columns=[self.id_column]), self.id_column))
 
-    def _of_parts(self, read: Callable[[pq.ParquetFile], P]) -> list[P]:
+    def _of_parts(self, read: Callable[[pq.ParquetFile], P]) -> Iterator[P]:
         """What `read` finds in each part; several parts at once, because an object store takes its time for each."""
         filesystem, _ = resolve(self.uri)
 
@@ -162,7 +161,7 @@ class RowStore(Generic[R]):
                 return read(pq.ParquetFile(file))
 
         with ThreadPoolExecutor(_READERS) as readers:
-            return list(readers.map(of, self.parts()))
+            yield from readers.map(of, self.parts())
 
 
 def ids_of(table: pa.Table, id_column: str) -> pa.Array:

@@ -10,13 +10,13 @@ from rrtf_ray.core.ranking import rank
 from rrtf_ray.records import Group, Outcome, Ranking
 from rrtf_ray.schemas import from_table, to_table
 from rrtf_ray.stages.tally import (
-    COLUMNS,
     Count,
     Tally,
     ids_with_sandbox_errors,
     judged_of,
     tally_of,
     tally_of_manifest,
+    tally_of_store,
 )
 from rrtf_ray.store.rows import RowStore
 from tests.records_for_tests import candidate, group
@@ -49,7 +49,7 @@ def store(tmp_path):
 
 def test_a_part_and_a_store_give_the_same_counts(store):
     assert tally_of(to_table(GROUPS, Group), Group) == COUNTED
-    assert tally_of(store.columns(*COLUMNS[Group]), Group) == COUNTED
+    assert tally_of_store(store) == COUNTED
     parts = [tally_of(to_table(part, Group), Group) for part in (GROUPS[:1], GROUPS[1:])]
     assert parts[0] + parts[1] == COUNTED
 
@@ -60,14 +60,14 @@ def test_rankings_are_counted_by_their_reason(tmp_path):
     assert tally_of(to_table(rankings, Ranking), Ranking) == expected
     store = RowStore(str(tmp_path / "rankings"), Ranking, "problem_id")
     store.write(rankings)
-    assert tally_of(store.columns(*COLUMNS[Ranking]), Ranking) == expected
+    assert tally_of_store(store) == expected
 
 
 def test_an_empty_store_counts_nothing(tmp_path):
     for record in (Group, Ranking):
         store = RowStore(str(tmp_path / "none"), record, "problem.id")
-        assert tally_of(store.columns(*COLUMNS[record]), record) == Tally()
-    assert list(judged_of(RowStore(str(tmp_path / "none"), Group, "problem.id").columns(*COLUMNS[Group]))) == []
+        assert tally_of_store(store) == Tally()
+    assert list(judged_of(RowStore(str(tmp_path / "none"), Group, "problem.id"))) == []
 
 
 def test_a_tally_survives_the_plan_and_the_manifest():
@@ -76,7 +76,7 @@ def test_a_tally_survives_the_plan_and_the_manifest():
 
 
 def test_evaluation_sees_the_students_only_in_their_order(store):
-    assert list(judged_of(store.columns(*COLUMNS[Group]))) == [
+    assert list(judged_of(store)) == [
         Judged("a", (Outcome.PASSED, Outcome.TIMEOUT)),
         Judged("b", (), unsampled=True),
         Judged("c", (Outcome.SANDBOX_ERROR, None)),
@@ -84,4 +84,4 @@ def test_evaluation_sees_the_students_only_in_their_order(store):
 
 
 def test_groups_that_could_not_be_judged_are_named(store):
-    assert ids_with_sandbox_errors(store.columns(*COLUMNS[Group])) == {"c"}
+    assert ids_with_sandbox_errors(store) == {"c"}
