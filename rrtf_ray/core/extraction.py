@@ -1,7 +1,8 @@
 """Find the program in a model's response: in Python here, in JavaScript in `core.javascript`.
 
 In: the raw response, the problem's prompt, entry point, kind and setup. Out: the completion (the code as it follows
-the prompt, which training sees) and the program (the source to run, empty for no code).
+the prompt, which training sees) and the program (the source to run, empty for no code). Reasoning and the marks around
+an answer are left out first, by `core.answers`.
 
 Three shapes of responses are distinguished: fenced code with chatter around it, code that defines the entry point
 itself, and code that continues the prompt. What a base model adds after its answer (`print(...)`, asserts, a next
@@ -16,16 +17,16 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rrtf_ray.core import javascript
+from rrtf_ray.core.answers import answer_of
+from rrtf_ray.core.blocks import Block, blocks_of, chosen, fences_of
 from rrtf_ray.core.python_code import bound_names, has_code, parses, split, symbols, top_level_chunks, tree_of
 from rrtf_ray.records import Language, Problem, ProblemKind
 
-_FENCE = re.compile(r"^([ \t]*)(?:```+|~~~+)[ \t]*([\w+#.-]*)[^\n`]*$", re.MULTILINE)
-_PYTHON = frozenset({"python", "py", "python3", "python2", "ipython", "pycon"})
 _BUILTINS = frozenset(dir(builtins))
+_MODULE_NAMES = frozenset({"__name__", "__file__", "__doc__"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def extract_for(problem: Problem, response: str) -> Extraction:
     """The completion and the program in a response to `problem`."""
     p = problem
     if p.language is Language.JAVASCRIPT:
-        return Extraction(*javascript.extract(response, p.prompt, p.entry_point, p.kind, p.setup))
+        return Extraction(*javascript.extract(answer_of(response), p.prompt, p.entry_point, p.kind, p.setup))
     return extract(response, p.prompt, p.entry_point, p.kind, p.setup)
 
 
@@ -52,7 +53,8 @@ def extract(
     response: str, prompt: str, entry_point: str, kind: ProblemKind = ProblemKind.FUNCTION, setup: str = ""
 ) -> Extraction:
     """The completion and the program in a `response` in Python."""
-    response, prompt, setup = _normalised(response), _normalised(prompt), _normalised(setup)
+    prompt, setup = _normalised(prompt), _normalised(setup)
+    response = _answer(_normalised(response), prompt)
     if kind is ProblemKind.STDIO:
         code = _script(response)
         return Extraction(code, _assembled(setup, code) if code else "")
@@ -79,6 +81,20 @@ def whole_program_for(problem: Problem, text: str) -> str:
     return _assembled(_normalised(problem.setup), text) if text.strip() else ""
 
 
+def _answer(response: str, prompt: str) -> str:
+    """The answer in a response; marks within a response that is code as it stands are part of the code."""
+    answer = answer_of(response)
+    if answer == response or _is_value(response):
+        return answer
+    return response if parses(response) or parses(prompt + response) else answer
+
+
+def _is_value(response: str) -> bool:
+    """Whether a response is one literal: a JSON object or a quoted text is wrapped around code, no code itself."""
+    tree = tree_of(response.strip())
+    return tree is not None and len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr)
+
+
 def _normalised(text: str) -> str:
     """Without a byte order mark and with plain line ends, as Python reads them, in literals as well."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
@@ -95,6 +111,8 @@ def _is_chatter(prompt: str, lead: str) -> bool:
 
 def _continuation(prompt: str, lead: str, chunks: list[str], name: str) -> str:
     """The part of a continuation that belongs to the answer; empty if there is no code in it."""
+    if not has_code(lead) and chunks and _lost_indentation(chunks[0]):
+        lead, chunks = lead + chunks[0], chunks[1:]
     if has_code(lead) or (lead.strip() and not chunks):
         used, _ = symbols(prompt + lead)
         keep = _needed(chunks, used | {name}, name, answered=parses(prompt + lead))
@@ -103,6 +121,16 @@ def _continuation(prompt: str, lead: str, chunks: list[str], name: str) -> str:
     for chunk in chunks:  # code of another name, or misplaced code: kept up to the first prose
         keep.append((not keep or keep[-1]) and _is_statement(chunk))
     return _joined(["", *chunks], [True, *keep]) if any(keep) else ""
+
+
+def _lost_indentation(chunk: str) -> bool:
+    """Whether a body's first line has lost its indentation and the next has it: the fault is the answer's, and kept."""
+    first, _, rest = chunk.partition("\n")
+    following = next((line for line in rest.split("\n") if line.strip()), "")
+    tree = tree_of(first) or tree_of(first + " pass")
+    if not following.startswith((" ", "\t")) or tree is None or not tree.body:
+        return False
+    return not isinstance(tree.body[0], ast.Expr) or _is_statement(first) or first[:1] in "\"'"
 
 
 def _own_definition(chunks: list[str], name: str) -> str:
@@ -222,58 +250,51 @@ def _without_tail(piece: str) -> str:
 
 def _without_fence(response: str, prompt: str, name: str) -> str:
     """The code of a response with fences; the response itself if it has none, or has them in a string."""
-    fences = list(_fences(response))
+    fences = fences_of(response)
     if not fences or parses(prompt + response) or parses(response):
         return response
     before = response[: fences[0].start()]
     if before[:1] in " \t" and has_code(before) and parses(prompt + before):
         return _without_tail(before) + "\n"  # a continuation, with an example or an explanation in fences after it
-    blocks = _blocks(response, fences, name)
-    defining = [code for _, code in blocks if any(name in bound_names(chunk) for chunk in top_level_chunks(code))]
-    if defining and name:
-        return defining[0]
-    python = [code for language, code in blocks if language in _PYTHON and code.strip()]
-    return python[0] if python else max((code for _, code in blocks), key=len, default="")
+    blocks = blocks_of(response, fences, name)
+    if name and (answer := chosen(blocks, lambda block: _defines(block.code, name))):
+        return _with_helpers(answer.code, blocks, prompt)
+    if not name and (answer := chosen(blocks, _prints) or chosen(blocks, _is_whole)):
+        return answer.code
+    python = [block.code for block in blocks if block.is_python and block.code.strip()]
+    return python[0] if python else max((block.code for block in blocks), key=len, default="")
 
 
-def _fences(response: str) -> Iterator[re.Match[str]]:
-    """Fence lines; one indented like code counts only if it names Python, or closes one that does."""
-    deep = False
-    for match in _FENCE.finditer(response):
-        shallow = len(match.group(1).expandtabs(4)) <= 3
-        if shallow or match.group(2).lower() in _PYTHON:
-            deep = not shallow
-            yield match
-        elif deep and not match.group(2):
-            deep = False
-            yield match
+def _defines(code: str, name: str) -> bool:
+    return any(name in bound_names(chunk) for chunk in top_level_chunks(code))
 
 
-def _blocks(response: str, fences: list[re.Match[str]], name: str) -> list[tuple[str, str]]:
-    """The fenced blocks as (language, code). An unclosed one runs to the end; a first fence that only closes (the
-    prompt opened it) makes a block of the text before it."""
-    blocks: list[tuple[str, str]] = []
-    before = response[: fences[0].start()]
-    opened: re.Match[str] | None = None
-    if len(fences) % 2 and not fences[0].group(2):
-        defines = any(name in bound_names(chunk) for chunk in top_level_chunks(before))
-        if defines or (has_code(before) and parses(before)):
-            blocks.append(("python", before))
-            fences = fences[1:]
-    for fence in fences:
-        if opened is not None:
-            blocks.append(_block(opened, response[opened.end() + 1 : fence.start()]))
-        opened = fence if opened is None or fence.group(2) else None
-    if opened is not None:
-        blocks.append(_block(opened, response[opened.end() + 1 :]))
-    return blocks
+def _missing(code: str) -> set[str]:
+    """The names that code uses and that nothing binds."""
+    used, bound = symbols(code)
+    return used - bound - _BUILTINS - _MODULE_NAMES
 
 
-def _block(opened: re.Match[str], code: str) -> tuple[str, str]:
-    indent = opened.group(1)  # a block in a list is indented as a whole
-    if indent and all(line.startswith(indent) or not line.strip() for line in code.split("\n")):
-        code = "\n".join(line.removeprefix(indent) for line in code.split("\n"))
-    return opened.group(2).lower(), code
+def _is_whole(block: Block) -> bool:
+    """Whether a block is a program by itself, not a snippet of one."""
+    return has_code(block.code) and parses(block.code) and not _missing(block.code)
+
+
+def _prints(block: Block) -> bool:
+    return _is_whole(block) and bool({"print", "sys", "os", "open"} & symbols(block.code)[0])
+
+
+def _with_helpers(code: str, blocks: list[Block], prompt: str) -> str:
+    """The answer, after what it uses of the other blocks: a helper may be explained in a block of its own."""
+    given = symbols(prompt + "    pass\n")[1]
+    found: list[str] = []
+    others = [chunk for block in blocks if block.code != code for chunk in top_level_chunks(block.code)]
+    while missing := _missing("".join([*found, code])) - given:
+        helper = next((c for c in others if c not in found and parses(c) and bound_names(c) & missing), None)
+        if helper is None:
+            break
+        found.insert(0, helper if helper.endswith("\n") else helper + "\n")
+    return "".join([*found, code])
 
 
 def _context(prompt: str, name: str) -> str:
@@ -286,8 +307,7 @@ def _script(response: str) -> str:
     """The whole program in a response to a STDIO problem: the first Python block, or the response itself."""
     if parses(response):
         return response if has_code(response) else ""
-    fences = list(_fences(response))
-    if fences:
+    if fences_of(response):
         return _without_fence(response, "", "")
     lead, chunks = split("", response)
     for end in range(len(chunks), 0, -1):  # a base model's next problem, cut off in the middle
