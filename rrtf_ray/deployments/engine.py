@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -62,6 +63,7 @@ class EngineServer(LLMServer):
         set_engine_environment()
         self._settings = settings
         self._ongoing = 0
+        self._created = int(time.time())
         await super().__init__(llm_config)
 
     async def start(self) -> None:
@@ -98,6 +100,7 @@ class EngineServer(LLMServer):
             chat=getattr(tokenizer, "chat_template", None) is not None,
             capacity=self._settings.max_ongoing_requests,
             tokenizer=tokenizer.backend_tokenizer.to_str(),
+            created=self._created,
         )
 
     async def settings(self) -> EngineSettings:

@@ -1,7 +1,7 @@
 """The gateway's routes and their OpenAPI description; nothing else is reachable.
 
 Input: a Gateway. Output: an ASGI application. Each route checks the key; `/` (the page) and `/health` need none.
-There is no CORS: a page from another origin cannot use the endpoint.
+A page from another origin can use the endpoint only where gateway.allowed_origins names it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from rrtf_ray import __version__
@@ -73,21 +74,32 @@ def make_app(gateway: Gateway, lifespan: Lifespan[FastAPI] | None = None) -> Fas
     post("/fim/completions", FimBody, gateway.fim)
     post("/infill", InfillBody, gateway.infill)
 
-    @app.get("/v1/models", openapi_extra=_described(None))
+    def get(path: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def add(answer: Callable[..., Any]) -> Callable[..., Any]:
+            app.head(path, include_in_schema=False)(answer)
+            return app.get(path, **options)(answer)
+
+        return add
+
+    @get("/v1/models", openapi_extra=_described(None))
     async def models(request: Request) -> Response:
         return await gateway.list_models(request)
 
-    @app.get("/health")
+    @get("/v1/models/{name}", openapi_extra=_described(None))
+    async def model(request: Request, name: str) -> Response:
+        return await gateway.show_model(request, name)
+
+    @get("/health")
     async def health() -> Response:
         return await gateway.health()
 
-    @app.get("/metrics", openapi_extra=_described(None))
+    @get("/metrics", openapi_extra=_described(None))
     async def metrics(request: Request) -> Response:
         gateway.authenticate(request)
         text, kind = gateway.metrics.render()
         return Response(text, media_type=kind)
 
-    @app.get("/")
+    @get("/")
     async def show_page() -> Response:
         return Response(page, media_type="text/html", headers=_PAGE_HEADERS)
 
@@ -106,6 +118,14 @@ def make_app(gateway: Gateway, lifespan: Lifespan[FastAPI] | None = None) -> Fas
     async def on_fault(_: Request, error: Exception) -> Response:
         return refused(Refusal(500, f"a fault of this service: {type(error).__name__}; see its log"))
 
+    if gateway.settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=gateway.settings.allowed_origins,
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["*"],
+            expose_headers=["Retry-After"],
+        )
     app.add_middleware(_Measured, metrics=gateway.metrics)
     return app
 

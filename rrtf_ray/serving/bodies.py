@@ -1,7 +1,8 @@
 """The bodies that clients send: OpenAI's completions and chat, Mistral's FIM, llama.cpp's infill.
 
 Input: the bytes of a body. Output: a checked, frozen request. Bounds that need neither engine nor settings are here;
-`calls` checks the others. Fields that are not listed are ignored.
+`calls` checks the others. Of the fields that are not listed, those that would change the text are refused by name
+(`NOT_SERVED`), and the others are ignored.
 
 Limits: no tools, no structured output, no log-probabilities of a middle.
 """
@@ -16,10 +17,13 @@ from rrtf_ray.serving.refusals import Refusal, invalid
 
 _INT64 = 2**63 - 1
 _MOST_PROMPTS = 64
+_GREEDY_BELOW = 1e-5
+"""As vLLM: a temperature below this is 0."""
 MOST_STOPS = 32
 
 StopString = Annotated[str, Field(min_length=1, max_length=256)]
 Stop = StopString | Annotated[tuple[StopString, ...], Field(max_length=MOST_STOPS)] | None
+TokenName = Annotated[str, Field(pattern=r"^[0-9]{1,9}$")]
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 Tokens = tuple[TokenId, ...]
 
@@ -27,7 +31,7 @@ Tokens = tuple[TokenId, ...]
 class Body(BaseModel):
     """Strict about types (a number is not a string), finite numbers only."""
 
-    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, extra="ignore")
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, extra="allow")
 
 
 class StreamOptions(Body):
@@ -46,9 +50,23 @@ class Sampling(Body):
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     repetition_penalty: float | None = Field(None, gt=0, le=2)
+    logit_bias: Annotated[dict[TokenName, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=1024)] | None = (
+        None
+    )
+    min_tokens: int | None = Field(None, ge=0)
+    stop_token_ids: Annotated[Tokens, Field(max_length=MOST_STOPS)] | None = None
+    bad_words: Annotated[tuple[StopString, ...], Field(max_length=MOST_STOPS)] | None = None
+    include_stop_str_in_output: bool | None = None
+    skip_special_tokens: bool | None = None
 
     def sampling(self) -> dict[str, Any]:
-        return self.model_dump(include=set(Sampling.model_fields), exclude_none=True)
+        """The fields that are set. An empty list or table is none."""
+        fields = self.model_dump(include=set(Sampling.model_fields), exclude_none=True)
+        return {name: value for name, value in fields.items() if value not in ((), {})}
+
+    @property
+    def is_greedy(self) -> bool:
+        return self.temperature is not None and self.temperature < _GREEDY_BELOW
 
 
 class CompletionBody(Sampling):
@@ -62,7 +80,7 @@ class CompletionBody(Sampling):
         | Annotated[tuple[Annotated[Tokens, Field(min_length=1)], ...], Field(min_length=1, max_length=_MOST_PROMPTS)]
     )
     suffix: str | None = None
-    max_tokens: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(None, ge=0)
     n: int | None = Field(None, ge=1)
     best_of: int | None = Field(None, ge=1)
     stream: bool | None = None
@@ -97,9 +115,6 @@ class ChatBody(Sampling):
     stop: Stop = None
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=5)
-    tools: tuple[Any, ...] | None = None
-    functions: tuple[Any, ...] | None = None
-    response_format: dict[str, Any] | None = None
 
 
 class FimBody(Sampling):
@@ -120,7 +135,11 @@ class ExtraFile(Body):
 
 
 class InfillBody(Sampling):
-    """POST /infill (llama.cpp's form). `n_predict: 0` only warms the prefix cache; -1 is the default."""
+    """POST /infill (llama.cpp's form). `n_predict: 0` only warms the prefix cache; -1 is the default.
+
+    n_cmpl: more than one gives a list of answers. t_max_predict_ms: ends a middle that has a line end by then, counted
+    from its first token. response_fields: only these, `timings/prompt_n` as a field of that name.
+    """
 
     model: str | None = Field(None, max_length=256)
     input_prefix: str
@@ -128,6 +147,9 @@ class InfillBody(Sampling):
     input_extra: tuple[ExtraFile, ...] | None = Field(None, max_length=1024)
     prompt: str | None = None
     n_predict: int | None = Field(None, ge=-1)
+    n_cmpl: int | None = Field(None, ge=1)
+    t_max_predict_ms: float | None = None
+    response_fields: Annotated[tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=64)] | None = None
     stream: bool | None = None
     stop: Stop = None
 
@@ -135,12 +157,46 @@ class InfillBody(Sampling):
 AnyBody = TypeVar("AnyBody", bound=Body)
 
 
+NOT_SERVED: dict[str, tuple[Any, ...]] = {
+    "structured_outputs": (),
+    "guided_json": (),
+    "guided_regex": (),
+    "guided_choice": (),
+    "guided_grammar": (),
+    "grammar": (),
+    "json_schema": (),
+    "response_format": ({"type": "text"},),
+    "use_beam_search": (),
+    "length_penalty": (1,),
+    "allowed_token_ids": (),
+    "truncate_prompt_tokens": (),
+    "prompt_logprobs": (),
+    "prompt_embeds": (),
+    "return_token_ids": (),
+    "logits_processors": (),
+    "typical_p": (1,),
+    "top_n_sigma": (-1,),
+    "xtc_probability": (),
+    "dynatemp_range": (),
+    "mirostat": (),
+    "dry_multiplier": (),
+    "n_probs": (),
+    "tools": (),
+    "functions": (),
+}
+"""Fields that would change an answer, and the values beside null, false, 0 and empty that leave it as it is."""
+
+
 def parse(kind: type[AnyBody], raw: bytes) -> AnyBody:
     """A checked request from a JSON body. Raises Refusal (400) naming the parameter, its value and what is allowed."""
     try:
-        return kind.model_validate_json(raw)
+        body = kind.model_validate_json(raw.removeprefix(b"\xef\xbb\xbf"))
     except ValidationError as error:
         raise _explain(error) from None
+    for field, value in (body.model_extra or {}).items():
+        if value and value not in NOT_SERVED.get(field, (value,)):
+            raise invalid(field, f"{field} is not supported (got {_short(value)}); leave it out")
+    return body
 
 
 _OTHER_KIND = ("string_type", "tuple_type", "int_type")

@@ -1,7 +1,8 @@
 """From a client's request to the engine's: plain completions, chat, and middles.
 
 Input: a checked body and the engine. Output: a request in vLLM's format. Raises Refusal (400) for what the model or
-this service cannot do; `bodies` checks the bounds that need neither.
+this service cannot do; `bodies` checks the bounds that need neither. Token limits are upper bounds: more than the
+service gives, or the context has room for, is lowered.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from rrtf_ray.serving.bodies import ChatBody, CompletionBody, FimBody, InfillBody, Sampling
 from rrtf_ray.serving.fim import fill_in_the_middle
 from rrtf_ray.serving.models import Engine
+from rrtf_ray.serving.prompts import fitting
 from rrtf_ray.serving.refusals import invalid
 from rrtf_ray.serving.templated import parse_templated
 
@@ -30,24 +32,34 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class MiddleWanted:
-    """The code around a cursor, whatever form the client used."""
+    """The code around a cursor, whatever form the client used.
+
+    n: choices. limit_s: seconds from the first token after which a middle with a line end is ended.
+    """
 
     prefix: str
     suffix: str
     max_tokens: int
     sampling: dict[str, Any]
     n: int = 1
+    greedy: bool = False
+    limit_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class MiddleCall:
-    """The engine's request for a middle. cut: whether code was left out because the context is too short."""
+class Call:
+    """The engine's request.
+
+    copies: how often each choice is answered; greedy choices are equal, and engines give one. cut: whether code was
+    left out because the context is too short.
+    """
 
     body: dict[str, Any]
-    cut: bool
+    copies: int = 1
+    cut: bool = False
 
 
-def plain(body: CompletionBody, name: str, engine: Engine, bounds: Bounds) -> dict[str, Any]:
+def plain(body: CompletionBody, name: str, engine: Engine, bounds: Bounds) -> Call:
     """A completion without a suffix, as the engine takes it."""
     prompts = _tokens(body, engine)
     choices = (body.n or 1) * prompts
@@ -55,41 +67,39 @@ def plain(body: CompletionBody, name: str, engine: Engine, bounds: Bounds) -> di
         raise invalid("n", f"n: {prompts} prompts x n={body.n or 1} is more than {bounds.max_choices} completions")
     if body.best_of is not None and body.best_of != (body.n or 1):
         raise invalid("best_of", f"best_of={body.best_of} is not supported; leave it out or set it to n")
-    asked = {
-        "model": name,
-        "prompt": body.prompt,
-        "max_tokens": _capped("max_tokens", body.max_tokens, DEFAULT_MAX_TOKENS, bounds),
-        "n": body.n or 1,
-    }
+    if body.max_tokens == 0 and not body.echo:
+        raise invalid("max_tokens", "max_tokens=0 gives no text; add echo: true to score the prompt")
+    limit = _capped(body.max_tokens, DEFAULT_MAX_TOKENS, bounds)
+    fitted = fitting(engine, body.prompt, limit, whole=bool(body.echo))
+    copies, n = (body.n or 1, 1) if body.is_greedy else (1, body.n or 1)
+    asked = {"model": name, "prompt": fitted.prompt, "max_tokens": fitted.max_tokens, "n": n}
     for field in ("echo", "logprobs", "ignore_eos"):
         if getattr(body, field) is not None:
             asked[field] = getattr(body, field)
-    return asked | _common(body)
+    return Call(asked | _common(body), copies, fitted.cut)
 
 
-def chat(body: ChatBody, name: str, engine: Engine, bounds: Bounds) -> dict[str, Any]:
+def chat(body: ChatBody, name: str, engine: Engine, bounds: Bounds) -> Call:
     """A chat, for models with a chat template."""
     if not engine.chat:
         raise invalid("messages", f"the model {name!r} has no chat template; use /v1/completions")
-    if body.tools or body.functions:
-        raise invalid("tools" if body.tools else "functions", "tools are not supported; leave them out")
-    if body.response_format and body.response_format.get("type") != "text":
-        raise invalid("response_format", "response_format: only {'type': 'text'} is supported")
     if (body.n or 1) > bounds.max_choices:
         raise invalid("n", f"n={body.n} is more than {bounds.max_choices} completions")
     if body.top_logprobs is not None and not body.logprobs:
         raise invalid("top_logprobs", "top_logprobs needs logprobs: true")
-    field = "max_tokens" if body.max_completion_tokens is None else "max_completion_tokens"
+    wanted = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
+    copies, n = (body.n or 1, 1) if body.is_greedy else (1, body.n or 1)
+    messages = [m.model_dump(include={"role", "content", "name"}, exclude_none=True) for m in body.messages]
     asked = {
         "model": name,
-        "messages": [m.model_dump(exclude_none=True) for m in body.messages],
-        "max_tokens": _capped(field, getattr(body, field), min(bounds.max_tokens, engine.context // 2), bounds),
-        "n": body.n or 1,
+        "messages": messages,
+        "max_tokens": _capped(wanted, min(bounds.max_tokens, engine.context // 2), bounds),
+        "n": n,
     }
     for name_ in ("logprobs", "top_logprobs"):
         if getattr(body, name_) is not None:
             asked[name_] = getattr(body, name_)
-    return asked | _common(body)
+    return Call(asked | _common(body), copies)
 
 
 def wanted(body: CompletionBody, bounds: Bounds) -> MiddleWanted | None:
@@ -104,13 +114,15 @@ def wanted(body: CompletionBody, bounds: Bounds) -> MiddleWanted | None:
         prefix, suffix = templated.prefix, templated.suffix
     else:
         return None
+    if body.max_tokens == 0:
+        raise invalid("max_tokens", "max_tokens=0 gives no middle; ask for 1 or more")
     for field in ("echo", "logprobs"):
         if getattr(body, field):
             raise invalid(field, f"{field} cannot be combined with a suffix; leave one of them out")
     if (body.n or 1) > bounds.max_choices:
         raise invalid("n", f"n={body.n} is more than {bounds.max_choices} completions")
-    limit = _capped("max_tokens", body.max_tokens, DEFAULT_MIDDLE_TOKENS, bounds)
-    return MiddleWanted(prefix, suffix, limit, _common(body), body.n or 1)
+    limit = _capped(body.max_tokens, DEFAULT_MIDDLE_TOKENS, bounds)
+    return MiddleWanted(prefix, suffix, limit, _common(body), body.n or 1, body.is_greedy)
 
 
 def wanted_by_fim(body: FimBody, bounds: Bounds) -> MiddleWanted:
@@ -118,7 +130,7 @@ def wanted_by_fim(body: FimBody, bounds: Bounds) -> MiddleWanted:
     sampling = _common(body)
     if body.random_seed is not None:
         sampling["seed"] = body.random_seed
-    limit = _capped("max_tokens", body.max_tokens, DEFAULT_MIDDLE_TOKENS, bounds)
+    limit = _capped(body.max_tokens, DEFAULT_MIDDLE_TOKENS, bounds)
     return MiddleWanted(body.prompt, body.suffix or "", limit, sampling)
 
 
@@ -126,16 +138,20 @@ def wanted_by_infill(body: InfillBody, bounds: Bounds) -> MiddleWanted:
     """llama.cpp's form. Other files go before the prefix, so they are the first to be cut."""
     extra = "".join(f"{file.filename}\n{file.text}\n" for file in body.input_extra or ())
     asked = None if body.n_predict in (None, -1) else max(1, body.n_predict or 0)
-    limit = _capped("n_predict", asked, min(DEFAULT_MIDDLE_TOKENS, bounds.max_tokens), bounds)
+    limit = _capped(asked, DEFAULT_MIDDLE_TOKENS, bounds)
+    if (body.n_cmpl or 1) > bounds.max_choices:
+        raise invalid("n_cmpl", f"n_cmpl={body.n_cmpl} is more than {bounds.max_choices} completions")
     prefix = extra + body.input_prefix + (body.prompt or "")
-    return MiddleWanted(prefix, body.input_suffix, limit, _common(body))
+    limit_s = body.t_max_predict_ms / 1000 if body.t_max_predict_ms and body.t_max_predict_ms > 0 else None
+    return MiddleWanted(prefix, body.input_suffix, limit, _common(body), body.n_cmpl or 1, body.is_greedy, limit_s)
 
 
-def middle(wanted: MiddleWanted, name: str, engine: Engine) -> MiddleCall:
+def middle(wanted: MiddleWanted, name: str, engine: Engine) -> Call:
     """The engine's request for a middle; always streamed, to end one that repeats the suffix early."""
+    copies, n = (wanted.n, 1) if wanted.greedy else (1, wanted.n)
     asked = wanted.sampling | {
         "model": name,
-        "n": wanted.n,
+        "n": n,
         "stream": True,
         "stream_options": {"include_usage": True, "continuous_usage_stats": True},
     }
@@ -146,7 +162,8 @@ def middle(wanted: MiddleWanted, name: str, engine: Engine) -> MiddleCall:
                 f"the model {name!r} has no fill-in-the-middle markers in its tokenizer and cannot take a suffix; "
                 "leave it out",
             )
-        return MiddleCall(asked | {"prompt": wanted.prefix, "max_tokens": wanted.max_tokens}, cut=False)
+        plain_ = fitting(engine, wanted.prefix, wanted.max_tokens)
+        return Call(asked | {"prompt": plain_.prompt, "max_tokens": plain_.max_tokens}, copies, plain_.cut)
     try:
         fitted = fill_in_the_middle(
             engine.tokenizer,
@@ -159,13 +176,10 @@ def middle(wanted: MiddleWanted, name: str, engine: Engine) -> MiddleCall:
         )
     except ValueError as error:
         raise invalid("prompt", str(error)) from None
-    return MiddleCall(
-        asked
-        | {
-            "prompt": fitted.prompt_ids,
-            "max_tokens": fitted.max_tokens,
-            "stop_token_ids": sorted(engine.markers.stop_ids),
-        },
+    stops = engine.markers.stop_ids | set(asked.get("stop_token_ids", ()))
+    return Call(
+        asked | {"prompt": fitted.prompt_ids, "max_tokens": fitted.max_tokens, "stop_token_ids": sorted(stops)},
+        copies,
         cut=bool(fitted.dropped_prefix_tokens or fitted.dropped_suffix_tokens),
     )
 
@@ -183,10 +197,8 @@ def _tokens(body: CompletionBody, engine: Engine) -> int:
     return 1 if isinstance(prompt[0], int) else len(prompt)
 
 
-def _capped(field: str, asked: int | None, default: int, bounds: Bounds) -> int:
-    if asked is not None and asked > bounds.max_tokens:
-        raise invalid(field, f"{field}={asked} is more than this service's limit of {bounds.max_tokens} tokens")
-    return min(default, bounds.max_tokens) if asked is None else asked
+def _capped(asked: int | None, default: int, bounds: Bounds) -> int:
+    return min(default if asked is None else asked, bounds.max_tokens)
 
 
 def _common(body: Sampling) -> dict[str, Any]:

@@ -21,19 +21,25 @@ from starlette.types import Receive, Scope, Send
 
 from rrtf_ray.serving.answers import (
     DONE,
+    Delta,
     Form,
     LlamaForm,
     MistralForm,
     OpenAIForm,
     Usage,
     collect,
+    compact,
+    copied,
+    copied_deltas,
     engine_error,
+    event_of,
     middles,
 )
 from rrtf_ray.serving.answers import events as parse_events
-from rrtf_ray.serving.bodies import AnyBody, ChatBody, CompletionBody, FimBody, InfillBody, parse
+from rrtf_ray.serving.bodies import AnyBody, ChatBody, CompletionBody, FimBody, InfillBody, StreamOptions, parse
 from rrtf_ray.serving.calls import (
     Bounds,
+    Call,
     MiddleWanted,
     chat,
     middle,
@@ -57,6 +63,7 @@ ROUTES = (
     "/health",
     "/metrics",
     "/v1/models",
+    "/v1/models/{name}",
     "/v1/completions",
     "/v1/chat/completions",
     "/v1/fim/completions",
@@ -99,10 +106,9 @@ class Gateway:
     async def completions(self, request: Request) -> Response:
         body, key = await self._open(request, CompletionBody)
         model, name = self._find(request, body.model)
-        options = body.stream_options
-        include_usage = bool(options and options.include_usage)
+        options = body.stream_options or StreamOptions()
         if middle_wanted := wanted(body, self.bounds):
-            form = OpenAIForm(_new_id("cmpl"), name, include_usage)
+            form = OpenAIForm(_new_id("cmpl"), name, options.include_usage, options.continuous_usage_stats)
             return await self._middle(model, name, key, middle_wanted, form, bool(body.stream))
         return await self._passed_on(
             model,
@@ -111,13 +117,12 @@ class Gateway:
             "completions",
             lambda engine: plain(body, name, engine, self.bounds),
             bool(body.stream),
-            include_usage,
+            options,
         )
 
     async def chat(self, request: Request) -> Response:
         body, key = await self._open(request, ChatBody)
         model, name = self._find(request, body.model)
-        options = body.stream_options
         return await self._passed_on(
             model,
             name,
@@ -125,39 +130,47 @@ class Gateway:
             "chat",
             lambda engine: chat(body, name, engine, self.bounds),
             bool(body.stream),
-            bool(options and options.include_usage),
+            body.stream_options or StreamOptions(),
         )
 
     async def fim(self, request: Request) -> Response:
         body, key = await self._open(request, FimBody)
         model, name = self._find(request, body.model)
-        form = MistralForm(_new_id("fim"), name, include_usage=True)
+        form = MistralForm(_new_id("fim"), name)
         return await self._middle(model, name, key, wanted_by_fim(body, self.bounds), form, bool(body.stream))
 
     async def infill(self, request: Request) -> Response:
         body, key = await self._open(request, InfillBody)
         model, name = self._find(request, body.model)
-        form = LlamaForm(name, warm_up=body.n_predict == 0)
+        form = LlamaForm(name, warm_up=body.n_predict == 0, fields=body.response_fields)
         return await self._middle(model, name, key, wanted_by_infill(body, self.bounds), form, bool(body.stream))
 
     async def list_models(self, request: Request) -> Response:
         self.authenticate(request)
-        cards = []
-        for model in self.models:
-            if engine := model.engine:
-                for name in (model.name, *engine.adapters):
-                    cards.append(
-                        {
-                            "id": name,
-                            "object": "model",
-                            "created": 0,
-                            "owned_by": "rrtf_ray",
-                            "max_model_len": engine.context,
-                            "fim": engine.markers is not None,
-                            "chat": engine.chat,
-                        }
-                    )
-        return json_response({"object": "list", "data": cards})
+        return json_response({"object": "list", "data": list(self._cards().values())})
+
+    async def show_model(self, request: Request, name: str) -> Response:
+        self.authenticate(request)
+        if card := self._cards().get(name):
+            return json_response(card)
+        self.models.find(name)  # says what there is
+        raise Refusal(503, f"the model {name!r} is not running now; try again", retry_after_s=5)
+
+    def _cards(self) -> dict[str, dict[str, Any]]:
+        return {
+            name: {
+                "id": name,
+                "object": "model",
+                "created": engine.created,
+                "owned_by": "rrtf_ray",
+                "max_model_len": engine.context,
+                "fim": engine.markers is not None,
+                "chat": engine.chat,
+            }
+            for model in self.models
+            if (engine := model.engine)
+            for name in (model.name, *engine.adapters)
+        }
 
     async def health(self) -> Response:
         """200 only if every model answered a moment ago, or answers now."""
@@ -236,20 +249,32 @@ class Gateway:
         async def pieces(engine: Engine) -> AsyncGenerator[str, None]:
             call = middle(asked, name, engine)
             form.cut = call.cut
-            usage = Usage()
+            usage = Usage(copies=call.copies)
+            answers = self._asked(model, engine, "completions", call.body)
+            found = middles(answers, asked.suffix, call.body["n"], usage, asked.limit_s)
             try:
-                found = middles(self._asked(model, engine, "completions", call.body), asked.suffix, asked.n, usage)
-                async with aclosing(found):
+                async with aclosing(copied_deltas(found, call.copies)) as deltas:
                     if not stream:
-                        yield json.dumps(form.whole(*await collect(found, asked.n), usage))
+                        yield compact(form.whole(*await collect(self._timed(deltas, name, form), asked.n), usage))
                         return
-                    async for delta in found:
-                        yield form.chunk(delta)
+                    async for delta in deltas:
+                        if chunk := form.chunk(delta, usage):
+                            yield chunk
                     yield form.last(usage)
             finally:
-                self.metrics.tokens(name, prompt=usage.prompt_tokens, generated=usage.completion_tokens)
+                self._count(name, key, usage.prompt_tokens, usage.generated)
 
         return await self._respond(model, name, key, pieces, stream)
+
+    async def _timed(self, deltas: AsyncGenerator[Delta, None], name: str, form: Form) -> AsyncGenerator[Delta, None]:
+        """The deltas of an answer that is not streamed; the first is when a stream would have begun."""
+        began: float | None = time.monotonic()
+        async for delta in deltas:
+            if began is not None:
+                self.metrics.first_token(name, time.monotonic() - began)
+                form.first_token()
+                began = None
+            yield delta
 
     async def _passed_on(
         self,
@@ -257,41 +282,51 @@ class Gateway:
         name: str,
         key: Key | None,
         call: str,
-        build: Callable[[Engine], dict[str, Any]],
+        build: Callable[[Engine], Call],
         stream: bool,
-        include_usage: bool,
+        options: StreamOptions,
     ) -> Response:
-        """The engine's answer goes to the client unchanged."""
+        """The engine's answer goes to the client unchanged, but for copies of greedy choices."""
 
         async def pieces(engine: Engine) -> AsyncGenerator[str, None]:
-            body = build(engine) | {"stream": stream}
+            built = build(engine)
+            body = built.body | {"stream": stream}
             if stream:  # always with usage, for the metrics
-                body["stream_options"] = {"include_usage": True}
+                body["stream_options"] = {
+                    "include_usage": True,
+                    "continuous_usage_stats": options.continuous_usage_stats,
+                }
             async with aclosing(self._asked(model, engine, call, body)) as answers:
                 async for answer in answers:
                     if isinstance(answer, str):
-                        self._count(name, json.loads(answer).get("usage"))
-                        yield answer
+                        whole = json.loads(answer)
+                        self._count_reported(name, key, whole.get("usage"))
+                        yield answer if built.copies == 1 else compact(copied(whole, built.copies))
                         return
-                    shown = [line for line in answer if not self._is_usage(name, line) or include_usage]
+                    shown = [line for line in answer if not self._is_usage(name, key, line) or options.include_usage]
+                    if built.copies > 1:
+                        shown = [_copied_line(line, built.copies) for line in shown]
                     if shown:
                         yield "".join(shown)
 
         return await self._respond(model, name, key, pieces, stream)
 
-    def _is_usage(self, name: str, line: str) -> bool:
+    def _is_usage(self, name: str, key: Key | None, line: str) -> bool:
         """Whether this event only reports the usage, which is then counted. Raises Refusal for an error."""
         if '"choices":[]' not in line and '"error"' not in line[:20]:
             return False
         for event in parse_events([line]):
             if not event["choices"]:
-                self._count(name, event.get("usage"))
+                self._count_reported(name, key, event.get("usage"))
                 return True
         return False
 
-    def _count(self, name: str, usage: dict[str, Any] | None) -> None:
+    def _count_reported(self, name: str, key: Key | None, usage: dict[str, Any] | None) -> None:
         if usage:
-            self.metrics.tokens(name, prompt=usage["prompt_tokens"], generated=usage.get("completion_tokens") or 0)
+            self._count(name, key, usage["prompt_tokens"], usage.get("completion_tokens") or 0)
+
+    def _count(self, name: str, key: Key | None, prompt: int, generated: int) -> None:
+        self.metrics.tokens(name, key.name if key else "", prompt=prompt, generated=generated)
 
     async def _asked(self, model: Model, engine: Engine, call: str, body: dict[str, Any]) -> AsyncGenerator[Any, None]:
         """The engine's answers. Raises Refusal for its errors, and if it is silent for answer_timeout_s."""
@@ -373,7 +408,7 @@ class EventStream(StreamingResponse):
             async for piece in self._source:
                 yield piece
         except Refusal as refusal:
-            yield f"data: {json.dumps(refusal.body())}\n\n{DONE}"
+            yield event_of(refusal.body()) + DONE
         self._finished = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -386,11 +421,16 @@ class EventStream(StreamingResponse):
 
 
 def json_response(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(json.dumps(body), status_code=status, media_type="application/json", headers=headers)
+    return Response(compact(body), status_code=status, media_type="application/json", headers=headers)
 
 
 def refused(refusal: Refusal) -> Response:
     return json_response(refusal.body(), refusal.status, refusal.headers())
+
+
+def _copied_line(line: str, copies: int) -> str:
+    data = line.removeprefix("data:").strip()
+    return event_of(copied(json.loads(data), copies)) if data and data != "[DONE]" else line
 
 
 def _new_id(kind: str) -> str:

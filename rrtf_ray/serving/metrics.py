@@ -47,14 +47,17 @@ class Metrics:
         )
         self._first_token = Histogram(
             "rrtf_time_to_first_token_seconds",
-            "From a checked request to the first token of its streamed answer, the wait for an engine included.",
+            "From a checked request to the first token of its streamed answer, the wait for an engine included; of a "
+            "middle that is not streamed, without the wait.",
             ["model"],
             buckets=BUCKETS_S,
             registry=registry,
         )
-        self._prompt_tokens = Counter("rrtf_prompt_tokens_total", "Tokens of prompts.", ["model"], registry=registry)
+        self._prompt_tokens = Counter(
+            "rrtf_prompt_tokens_total", "Tokens of prompts.", ["model", "key"], registry=registry
+        )
         self._generated_tokens = Counter(
-            "rrtf_generated_tokens_total", "Tokens that engines generated.", ["model"], registry=registry
+            "rrtf_generated_tokens_total", "Tokens that engines generated.", ["model", "key"], registry=registry
         )
         self._rejections = Counter(
             "rrtf_rejections_total",
@@ -80,10 +83,11 @@ class Metrics:
     def first_token(self, model: str, seconds: float) -> None:
         self._first_token.labels(self._model(model)).observe(seconds)
 
-    def tokens(self, model: str, *, prompt: int = 0, generated: int = 0) -> None:
-        label = self._model(model)
-        self._prompt_tokens.labels(label).inc(prompt)
-        self._generated_tokens.labels(label).inc(generated)
+    def tokens(self, model: str, key: str = "", *, prompt: int = 0, generated: int = 0) -> None:
+        """key: the name of the key that asked; empty for an open endpoint."""
+        labels = (self._model(model), key)
+        self._prompt_tokens.labels(*labels).inc(prompt)
+        self._generated_tokens.labels(*labels).inc(generated)
 
     def rejected(self, reason: Reason) -> None:
         """Call it in addition to `answered`, which counts the status that the client got."""

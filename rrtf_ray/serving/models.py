@@ -33,7 +33,8 @@ class EngineDescription:
     """What an engine's server says of itself; it crosses a process border.
 
     adapters: names. context: prompt and completion together, in tokens. chat: whether the model has a chat template.
-    capacity: requests that one replica works on at once. tokenizer: as JSON.
+    capacity: requests that one replica works on at once. tokenizer: as JSON. created: when the engine started, in
+    seconds since 1970.
     """
 
     adapters: tuple[str, ...]
@@ -42,6 +43,7 @@ class EngineDescription:
     chat: bool
     capacity: int
     tokenizer: str
+    created: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Engine:
     tokenizer: Tokenizer
     markers: Markers | None
     bos: int | None
+    created: int
 
 
 def engine_from(description: EngineDescription, number: int, ask: Ask) -> Engine:
@@ -77,6 +80,7 @@ def engine_from(description: EngineDescription, number: int, ask: Ask) -> Engine
         capacity=description.capacity,
         tokenizer=tokenizer,
         markers=find_markers(tokenizer),
+        created=description.created,
         bos=with_bos[0] if len(with_bos) > len(without) and with_bos[:1] != without[:1] else None,
     )
 
@@ -137,16 +141,17 @@ class Models:
         for model in self._models.values():
             if model.engine:
                 serving |= {adapter: (model, adapter) for adapter in model.engine.adapters}
+        name = name or None  # an empty name is none: some editors always send the field
         if name is None and len(self._models) == 1:
             name = next(iter(self._models))
         if name in self._models and name not in serving:
             raise Refusal(503, f"the model {name!r} is not running now; try again", retry_after_s=5)
         if name in serving:
             return serving[name]
-        known = ", ".join(sorted(serving)) or "none is running yet"
+        if not serving:  # any name may turn out to be served
+            raise Refusal(503, "no model is running yet; try again", retry_after_s=5)
+        known = ", ".join(sorted(serving))
         if name is None:
-            if not self._models:
-                raise Refusal(503, "no model is running yet; try again", retry_after_s=5)
             raise invalid("model", f"model: field required, as several models are served: {known}")
         raise Refusal(
             404, f"the model {name[:80]!r} does not exist; available: {known}", param="model", code="model_not_found"

@@ -73,9 +73,14 @@ class GatewaySettings(Section):
     max_body_bytes: int = Field(4 * 2**20, ge=1024)
     """A larger body gets 413."""
     max_tokens: int = Field(1024, ge=1)
-    """Most tokens per completion; a request for more is refused."""
+    """Most tokens per completion; a request for more gets this many."""
     max_choices: int = Field(16, ge=1)
     """Most completions per request: prompts times n."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins whose pages may use the endpoint from a browser, such as `https://app.example.org`; `*` for all. The
+    endpoint's own page needs none."""
+    drain_s: float = Field(5.0, ge=0)
+    """On the way out, how long requests in progress may take; then their streams end with an error event."""
 
 
 class ServeSettings(Section):

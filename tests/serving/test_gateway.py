@@ -193,6 +193,236 @@ def test_llama_cpps_form(ask, engine, tokenizers):
     assert Tokenizer.from_str(tokenizers[0]).decode(engine.asked[0]["prompt"]) == "a.py\nx=1\ndef f():\n    \nf()"
 
 
+def test_an_answer_has_no_blanks_between_its_parts(ask):
+    """llama.vim looks for `"content":"` in the raw answer, not in parsed JSON."""
+    middle = {"input_prefix": "a", "input_suffix": "b", "model": ""}
+    answers = ask(
+        post("/infill", middle),
+        post("/infill", middle | {"stream": True}),
+        post("/v1/completions", {"prompt": "a", "suffix": "b", "model": ""}),
+        post("/v1/fim/completions", {"prompt": "a"}),
+        get("/v1/models"),
+        post("/v1/completions", {}),
+    )
+    assert '"content":"    return' in answers[0].text
+    for answer in answers:
+        assert '": ' not in answer.text
+        assert '", "' not in answer.text
+
+
+def test_llama_cpps_fields_are_flat_under_the_name_that_asked(ask):
+    fields = ["content", "timings/predicted_n", "timings/prompt_per_second", "tokens_cached", "nothing", "stop/it"]
+    body = {"input_prefix": "a", "input_suffix": "b", "n_predict": 50, "response_fields": fields}
+    answer = ask(post("/infill", body)).json()
+    assert answer.keys() == {"content", "timings/predicted_n", "timings/prompt_per_second", "tokens_cached"}
+    assert answer["timings/predicted_n"] == len(MIDDLE)
+    assert answer["timings/prompt_per_second"] > 0
+
+
+def test_llama_cpps_choices_are_a_list(ask, engine):
+    body = {"input_prefix": "a", "input_suffix": "b", "n_predict": 50, "n_cmpl": 3}
+    sampled, greedy, stream = ask(
+        post("/infill", body), post("/infill", body | {"temperature": 0}), post("/infill", body | {"stream": True})
+    )
+    for answer in (sampled, greedy):
+        assert [a["index"] for a in answer.json()] == [0, 1, 2]
+        assert [a["content"] for a in answer.json()] == ["".join(MIDDLE)] * 3
+        assert [a["tokens_predicted"] for a in answer.json()] == [len(MIDDLE)] * 3
+    assert [asked["n"] for asked in engine.asked] == [3, 1, 3]
+    found, _ = events(stream)
+    assert [e["index"] for e in found if e["stop"]] == [0, 1, 2]
+
+
+def test_a_middle_with_a_line_ends_at_its_limit_of_time(ask, engine):
+    engine.say = lambda body: ["one", "\n", *["more "] * 80]
+    body = {"input_prefix": "a", "input_suffix": "b", "n_predict": 60}
+    late, patient, without_line = ask(
+        post("/infill", body | {"t_max_predict_ms": 1e-6}),
+        post("/infill", body | {"t_max_predict_ms": 60_000}),
+        post("/infill", body | {"t_max_predict_ms": 0}),
+    )
+    assert late.json()["content"] == "one\n"
+    assert late.json()["stop_type"] == "limit"
+    assert patient.json()["tokens_predicted"] == without_line.json()["tokens_predicted"] == 60
+    assert late.json()["tokens_predicted"] < 5
+    engine.say = lambda body: ["more "] * 80
+    assert ask(post("/infill", body | {"t_max_predict_ms": 1e-6})).json()["tokens_predicted"] == 60
+
+
+def test_mistrals_usage_is_part_of_the_last_choice(ask):
+    found, done = events(ask(post("/v1/fim/completions", {"prompt": "a", "suffix": "b", "stream": True})))
+    assert done
+    assert all(len(e["choices"]) == 1 for e in found)
+    assert ["usage" in e for e in found] == [False] * (len(found) - 1) + [True]
+    assert found[-1]["usage"]["completion_tokens"] == len(MIDDLE)
+    assert found[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+def test_usage_in_every_event_where_it_is_asked_for(ask):
+    options = {"stream_options": {"include_usage": True, "continuous_usage_stats": True}}
+    middle = ask(post("/v1/completions", {"prompt": "a", "suffix": "b", "stream": True} | options))
+    assert [e["usage"]["completion_tokens"] for e in events(middle)[0]][:3] == [1, 2, 3]
+    assert all("usage" in e for e in events(middle)[0])
+
+
+# Upper bounds
+
+
+def test_token_limits_are_upper_bounds(ask, engine):
+    """Continue sends 4,096 for a model that it does not know."""
+    context = 128
+    ask(
+        post("/v1/completions", {"prompt": "a", "suffix": "b", "max_tokens": 4096}),
+        post("/v1/completions", {"prompt": "a b", "max_tokens": 4096}),
+        post("/v1/completions", {"prompt": [5] * 28, "max_tokens": 4096}),
+        post("/v1/completions", {"prompt": ["a", "b"], "max_tokens": 50}),
+        max_tokens=1000,
+    )
+    middle, text, tokens, several = engine.asked
+    assert len(middle["prompt"]) + middle["max_tokens"] <= context
+    assert middle["max_tokens"] > context // 2
+    assert text["prompt"] == "a b"
+    assert context // 2 < text["max_tokens"] < context
+    assert tokens["max_tokens"] == 100
+    assert several["max_tokens"] == 50
+    ask(post("/v1/completions", {"prompt": "a", "max_tokens": 99}), max_tokens=10)
+    assert engine.asked[-1]["max_tokens"] == 10
+
+
+def test_a_prompt_longer_than_the_context_keeps_its_end(ask, engine, tokenizers):
+    text = "".join(f"x{i} = {i}\n" for i in range(5000))
+    ask(
+        post("/v1/completions", {"prompt": text, "max_tokens": 30}),
+        post("/v1/completions", {"prompt": list(range(300)), "max_tokens": 30}),
+        post("/v1/completions", {"prompt": text, "max_tokens": 4000}),
+    )
+    asked, ids, greedy = engine.asked
+    assert len(asked["prompt"]) == 128 - 30
+    kept = Tokenizer.from_str(tokenizers[0]).decode(asked["prompt"])
+    assert text.endswith(kept)
+    assert len(kept) > 50
+    assert asked["max_tokens"] == 30
+    assert ids["prompt"] == list(range(300 - 98, 300))
+    assert len(greedy["prompt"]) == greedy["max_tokens"] == 64
+
+
+def test_greedy_choices_are_equal(ask, engine):
+    body = {"prompt": ["a", "b"], "max_tokens": 3, "n": 2, "temperature": 0}
+    engine.say = lambda body: ["x", "y", "z"]
+    whole = ask(post("/v1/completions", body | {"prompt": "a", "n": 3})).json()
+    assert [(c["index"], c["text"]) for c in whole["choices"]] == [(0, "xyz"), (1, "xyz"), (2, "xyz")]
+    assert whole["usage"]["completion_tokens"] == 9
+    assert engine.asked[0]["n"] == 1
+    stream = ask(post("/v1/completions", {"prompt": "a", "max_tokens": 3, "n": 3, "temperature": 0, "stream": True}))
+    found, done = events(stream)
+    assert done
+    texts = ["", "", ""]
+    for event in found:
+        for choice in event["choices"]:
+            texts[choice["index"]] += choice["text"]
+    assert texts == ["xyz"] * 3
+    middle = ask(post("/v1/completions", {"prompt": "a", "suffix": "b", "n": 3, "temperature": 0})).json()
+    assert [c["text"] for c in middle["choices"]] == ["xyz"] * 3
+    assert engine.asked[-1]["n"] == 1
+
+
+def test_no_tokens_with_echo_score_a_prompt(ask, engine):
+    ask(post("/v1/completions", {"prompt": "a", "max_tokens": 0, "echo": True, "logprobs": 1}))
+    assert (engine.asked[0]["max_tokens"], engine.asked[0]["echo"]) == (0, True)
+
+
+def test_fields_that_change_the_text_reach_the_engine(ask, engine):
+    fields = {
+        "logit_bias": {"5": -100.0},
+        "min_tokens": 3,
+        "stop_token_ids": [7],
+        "bad_words": ["x"],
+        "include_stop_str_in_output": True,
+    }
+    ask(
+        post("/v1/completions", {"prompt": "a"} | fields),
+        post("/v1/completions", {"prompt": "a", "suffix": "b"} | fields),
+    )
+    plain, middle = engine.asked
+    assert plain["logit_bias"] == middle["logit_bias"] == {"5": -100.0}
+    assert plain["min_tokens"] == 3
+    assert list(plain["stop_token_ids"]) == [7]
+    assert 7 in middle["stop_token_ids"]
+    assert len(middle["stop_token_ids"]) > 1
+
+
+def test_neutral_values_and_editors_own_fields_pass(ask):
+    neutral = {
+        "logit_bias": {},
+        "structured_outputs": None,
+        "response_format": {"type": "text"},
+        "use_beam_search": False,
+        "typical_p": 1.0,
+        "mirostat": 0,
+        "n_probs": 0,
+        "tools": [],
+        "user": "me",
+        "id_slot": 0,
+        "cache_prompt": True,
+        "samplers": ["top_k"],
+        "environment": None,
+        "min_tokens": 0,
+    }
+    assert ask(post("/v1/completions", {"prompt": "a"} | neutral)).status_code == 200
+
+
+def test_a_byte_order_mark_is_no_part_of_the_body(ask):
+    assert ask(post("/v1/completions", content=b'\xef\xbb\xbf{"prompt": "a"}')).status_code == 200
+
+
+def test_a_model_is_shown_by_its_name(ask):
+    card, head, missing = ask(get("/v1/models/rrtf"), ("HEAD", "/v1/models/rrtf", {}), get("/v1/models/gpt"))
+    assert (card.json()["id"], card.json()["object"]) == ("rrtf", "model")
+    assert (head.status_code, head.content) == (200, b"")
+    check_refused(missing, 404, param="model", says="available: rrtf")
+
+
+def test_while_nothing_is_loaded_a_client_is_asked_to_try_again(ask, engine, tokenizers):
+    gateway, app = scripted_gateway(engine, tokenizer=tokenizers[0])
+    gateway.models.forget("rrtf")
+
+    async def run():
+        async with client_of(app) as client:
+            return [
+                await client.post("/v1/completions", json={"prompt": "a"} | model) for model in ({}, {"model": "rrtf"})
+            ]
+
+    for answer in asyncio.run(run()):
+        check_refused(answer, 503, says="no model is running yet")
+        assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_an_allowed_origin_may_use_the_endpoint(ask):
+    mine, other = "https://mine.example", "https://other.example"
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    preflight = ask(
+        ("OPTIONS", "/v1/completions", {"headers": asked}), headers={"Origin": mine}, allowed_origins=(mine,)
+    )
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == mine
+    answer = ask(post("/v1/completions", {"prompt": "a"}), headers={"Origin": mine}, allowed_origins=(mine,))
+    assert answer.headers["access-control-allow-origin"] == mine
+    refused = ask(post("/v1/completions", {"prompt": "a"}), headers={"Origin": other}, allowed_origins=(mine,))
+    assert "access-control-allow-origin" not in refused.headers
+
+
+def test_tokens_are_counted_by_key(engine, tokenizers):
+    async def run():
+        gateway, app = scripted_gateway(engine, tokenizer=tokenizers[0], keys=load_keys(None, f"me={KEY}"))
+        async with client_of(app) as client:
+            headers = {"Authorization": f"Bearer {KEY}"}
+            for body in ({"prompt": "a"}, {"prompt": "a", "suffix": "b"}, {"prompt": "a", "stream": True}):
+                await client.post("/v1/completions", json=body | {"max_tokens": 4}, headers=headers)
+        assert b'rrtf_generated_tokens_total{key="me",model="rrtf"} 12.0' in gateway.metrics.render()[0]
+
+    asyncio.run(run())
+
+
 def test_chat_needs_a_template(ask, engine):
     body = {"messages": [{"role": "user", "content": "hi"}], "max_completion_tokens": 5}
     check_refused(ask(post("/v1/chat/completions", body)), 400, param="messages", says="no chat template")
@@ -222,7 +452,15 @@ def test_models_are_listed_with_their_context(ask):
         ({"prompt": [-1]}, "prompt"),
         ({"prompt": "a", "max_tokens": "5"}, "max_tokens"),
         ({"prompt": "a", "max_tokens": 0}, "max_tokens"),
-        ({"prompt": "a", "max_tokens": 10**9}, "max_tokens"),
+        ({"prompt": ""}, "prompt"),
+        ({"prompt": ["a", ""]}, "prompt"),
+        ({"prompt": "a " * 200, "echo": True}, "prompt"),
+        ({"prompt": "a", "logit_bias": {"x": 1}}, "logit_bias"),
+        ({"prompt": "a", "logit_bias": {"5": 200}}, "logit_bias"),
+        ({"prompt": "a", "structured_outputs": {"regex": "[0-9]+"}}, "structured_outputs"),
+        ({"prompt": "a", "response_format": {"type": "json_object"}}, "response_format"),
+        ({"prompt": "a", "suffix": "b", "guided_regex": "[0-9]+"}, "guided_regex"),
+        ({"prompt": "a", "use_beam_search": True}, "use_beam_search"),
         ({"prompt": "a", "temperature": -1}, "temperature"),
         ({"prompt": "a", "temperature": True}, "temperature"),
         ({"prompt": "a", "top_p": 0}, "top_p"),
@@ -289,7 +527,15 @@ def test_a_body_over_the_limit_is_refused_unread(ask):
 
 
 def test_only_the_listed_routes_exist_and_no_origin_is_let_in(ask):
-    paths = ["/docs", "/openapi.json", "/redoc", "/v1/embeddings", "/v1/completions/", "/tokenize", "/v1/models/rrtf"]
+    paths = [
+        "/docs",
+        "/openapi.json",
+        "/redoc",
+        "/v1/embeddings",
+        "/v1/completions/",
+        "/tokenize",
+        "/v1/models/a/b",
+    ]
     answers = ask(*[get(path) for path in paths], ("PUT", "/v1/completions", {}), headers={"Origin": "http://evil"})
     for answer in answers[:-1]:
         check_refused(answer, 404, says="there is no /")
@@ -528,8 +774,8 @@ def test_metrics_tell_routes_statuses_and_tokens(engine, tokenizers):
         assert 'rrtf_requests_total{model="rrtf",route="/v1/completions",status="200"} 3.0' in text
         assert 'rrtf_requests_total{model="other",route="/v1/completions",status="400"} 1.0' in text
         assert 'rrtf_requests_total{model="other",route="other",status="404"} 1.0' in text
-        assert 'rrtf_generated_tokens_total{model="rrtf"} 12.0' in text
-        assert 'rrtf_time_to_first_token_seconds_count{model="rrtf"} 1.0' in text
+        assert 'rrtf_generated_tokens_total{key="",model="rrtf"} 12.0' in text
+        assert 'rrtf_time_to_first_token_seconds_count{model="rrtf"} 2.0' in text
 
     asyncio.run(run())
 
@@ -545,8 +791,8 @@ def test_all_metrics_of_an_adapter_bear_its_own_name(engine, tokenizers, suffix)
                 await client.post("/v1/completions", json=body | {"stream": stream})
             text = (await client.get("/metrics")).text
         assert 'rrtf_requests_total{model="docs",route="/v1/completions",status="200"} 2.0' in text
-        assert 'rrtf_generated_tokens_total{model="docs"} 8.0' in text
-        assert 'rrtf_time_to_first_token_seconds_count{model="docs"} 1.0' in text
+        assert 'rrtf_generated_tokens_total{key="",model="docs"} 8.0' in text
+        assert f'rrtf_time_to_first_token_seconds_count{{model="docs"}} {2.0 if suffix else 1.0}' in text
         assert 'model="rrtf"' not in text
 
     asyncio.run(run())

@@ -61,9 +61,9 @@ def test_a_model_that_is_added_later_is_known_then():
     models.add("adapter")
     metrics.tokens("adapter", prompt=3, generated=5)
     found = samples(metrics)
-    assert found["rrtf_generated_tokens_total", "other"] == 1
-    assert found["rrtf_generated_tokens_total", "adapter"] == 5
-    assert found["rrtf_prompt_tokens_total", "adapter"] == 3
+    assert found["rrtf_generated_tokens_total", "", "other"] == 1
+    assert found["rrtf_generated_tokens_total", "", "adapter"] == 5
+    assert found["rrtf_prompt_tokens_total", "", "adapter"] == 3
 
 
 def test_seconds_fall_into_buckets():
