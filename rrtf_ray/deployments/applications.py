@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -104,7 +105,11 @@ def gateway_app(settings: GatewaySettings) -> Any:
     """The Ray Serve application in front of all engines. Raises InputError for a wrong key file."""
     from ray import serve
 
-    keys = load_keys(settings.keys_file, os.environ.get(KEYS_VARIABLE))
+    if settings.keys_file:  # a replica has another working directory
+        settings = settings.model_copy(update={"keys_file": str(Path(settings.keys_file).absolute())})
+    environment = os.environ.get(KEYS_VARIABLE)
+    keys = load_keys(settings.keys_file, environment)
+    fixed = load_keys(None, environment)
     deployment: Any = serve.deployment(
         GatewayServer,
         name="Gateway",
@@ -115,7 +120,7 @@ def gateway_app(settings: GatewaySettings) -> Any:
         graceful_shutdown_timeout_s=30.0,
         logging_config=_LOGGING,
     )
-    return deployment.bind(settings, keys)
+    return deployment.bind(settings, keys, fixed)
 
 
 def engine_from_arguments(args: dict[str, Any]) -> Any:
@@ -162,6 +167,15 @@ def served(settings: ServeSettings, host: str = "127.0.0.1", port: int = 0) -> I
         yield url
     finally:
         serve.shutdown()
+
+
+def drain(limit_s: float) -> int:
+    """Let the gateway finish its requests, for at most `limit_s`; returns how many it had to end."""
+    from ray import serve
+
+    answer = serve.get_app_handle(GATEWAY).drain.remote(limit_s)
+    left: int = answer.result(timeout_s=limit_s + 5)
+    return left
 
 
 def wait_until_running(applications: list[str], deadline: float) -> None:

@@ -1,8 +1,8 @@
 """The gateway as a Ray Serve deployment: it finds the engines that Ray Serve runs and asks them through handles.
 
 An engine is an application named `engine-NAME-NUMBER` (`engine_name`); NUMBER rises with each rollout. The gateway
-looks for them every second, so it needs no list and survives restarts: of two numbers the lower answers, until the
-other is promoted or the lower is gone.
+looks for them, and for a change of the key file, every second, so it needs no list and survives restarts: of two
+numbers the lower answers, until the other is promoted or the lower is gone.
 
 Limit: one replica, as rates, queues and promotions are state of its process. Ray Serve restarts it in seconds.
 """
@@ -24,9 +24,10 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ReplicaState
 
+from rrtf_ray.errors import RRTFError
 from rrtf_ray.serving.app import make_app
 from rrtf_ray.serving.gateway import Gateway
-from rrtf_ray.serving.keys import Keys
+from rrtf_ray.serving.keys import KeyFile, Keys
 from rrtf_ray.serving.models import Answer, engine_from
 from rrtf_ray.serving.refusals import Refusal
 from rrtf_ray.serving.settings import NAME, GatewaySettings
@@ -54,8 +55,10 @@ def engine_of(application: str) -> tuple[str, int] | None:
 class GatewayServer:
     """The one replica of the gateway."""
 
-    def __init__(self, settings: GatewaySettings, keys: Keys) -> None:
+    def __init__(self, settings: GatewaySettings, keys: Keys, fixed: Keys) -> None:
+        """keys: all, as the driver read them. fixed: those of them that are not in the file."""
         self._gateway = Gateway(settings, keys)
+        self._key_file = KeyFile(settings.keys_file, fixed) if settings.keys_file else None
         # An earlier look must not undo what a later one did.
         self._looking = asyncio.Lock()
 
@@ -78,6 +81,10 @@ class GatewayServer:
         found.promoted = number
         return True
 
+    async def drain(self, limit_s: float) -> int:
+        """See Gateway.drain."""
+        return await self._gateway.drain(limit_s)
+
     async def answering(self, model: str) -> int | None:
         """The number of the engine that answers for a model."""
         found = self._gateway.models.get(model)
@@ -90,7 +97,18 @@ class GatewayServer:
                     await self._look()
             except Exception:  # the controller may be restarting; what is known remains
                 log.warning("could not look for engines", exc_info=True)
+            self._look_at_keys()
             await asyncio.sleep(POLL_S)
+
+    def _look_at_keys(self) -> None:
+        try:
+            keys = self._key_file.changed() if self._key_file else None
+        except RRTFError as error:
+            log.error("the keys stay as they were: %s", error)
+            return
+        if keys is not None:
+            self._gateway.keys = keys
+            log.info("the key file has changed: %d keys", len(keys.keys))
 
     async def _look(self) -> None:
         """Update the known engines, and how many requests they take, to what Ray Serve reports."""

@@ -92,6 +92,8 @@ class Gateway:
         )
         self.bounds = Bounds(settings.max_tokens, settings.max_choices)
         self._rates: dict[str, RateLimit] = {}
+        self._stopping = self._ended = False
+        self._waits: set[asyncio.Timeout] = set()
         self._probes: dict[str, asyncio.Task[bool]] = {}
 
     def authenticate(self, request: Request) -> Key | None:
@@ -179,6 +181,23 @@ class Gateway:
         status = {name: "ok" if ok else "does not answer" for name, ok in well.items()}
         return json_response({"status": "ok" if fine else "unavailable", "models": status}, 200 if fine else 503)
 
+    async def drain(self, limit_s: float) -> int:
+        """Take no more requests, and wait for those in progress; after `limit_s` they end with an error, a stream with
+        an error event. Returns how many that were."""
+        self._stopping = True
+        deadline = time.monotonic() + limit_s
+        while (left := self._in_progress()) and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        self._ended = True
+        for wait in list(self._waits):
+            wait.reschedule(asyncio.get_running_loop().time())
+        if left:
+            await asyncio.sleep(0.2)  # for their last events to be sent
+        return left
+
+    def _in_progress(self) -> int:
+        return sum(m.admission.ongoing + m.admission.queued for m in self.models)
+
     async def _well(self, model: Model) -> bool:
         if model.engine is None:
             return False
@@ -204,6 +223,8 @@ class Gateway:
         """The body and the key of a request: key, rate and body are checked in this order."""
         key = self.authenticate(request)
         self._take_rate(key)
+        if self._stopping:
+            raise _stopping()
         return parse(kind, await self._read(request)), key
 
     def _find(self, request: Request, asked: str | None) -> tuple[Model, str]:
@@ -333,11 +354,17 @@ class Gateway:
         async with aclosing(engine.ask(call, body)) as stream:
             while True:
                 try:
-                    async with asyncio.timeout(self.settings.answer_timeout_s):
-                        answer: Answer = await anext(stream)
+                    async with asyncio.timeout(self.settings.answer_timeout_s) as wait:
+                        self._waits.add(wait)
+                        try:
+                            answer: Answer = await anext(stream)
+                        finally:
+                            self._waits.discard(wait)
                 except StopAsyncIteration:
                     return
                 except TimeoutError:
+                    if self._ended:
+                        raise _stopping() from None
                     raise Refusal(
                         503,
                         f"the engine did not answer within {self.settings.answer_timeout_s:g} s; try again",
@@ -426,6 +453,10 @@ def json_response(body: dict[str, Any], status: int = 200, headers: dict[str, st
 
 def refused(refusal: Refusal) -> Response:
     return json_response(refusal.body(), refusal.status, refusal.headers())
+
+
+def _stopping() -> Refusal:
+    return Refusal(503, "the service is stopping", retry_after_s=5)
 
 
 def _copied_line(line: str, copies: int) -> str:

@@ -6,7 +6,7 @@ The environment variable RRTF_API_KEYS holds plain keys, `NAME=KEY,NAME=KEY` or 
 
 The hash is SHA-256 without salt, which is enough for long random keys but not for words that people choose. A file or
 variable without a key is refused, lest a mistake opens the server to everyone.
-No message and no `repr` shows a key or a hash.
+No message and no `repr` shows a key or a hash. A running server reads a changed file again (`KeyFile`).
 """
 
 from __future__ import annotations
@@ -72,6 +72,33 @@ class Keys:
             if hmac.compare_digest(key.digest, digest):
                 found = key
         return found
+
+
+class KeyFile:
+    """A key file that may change while a server runs. fixed: keys from elsewhere, which stay."""
+
+    def __init__(self, path: str, fixed: Keys) -> None:
+        self._path = path
+        self._fixed = fixed
+        self._seen = self._state()
+
+    def changed(self) -> Keys | None:
+        """All keys, if the file is another since the last call; None if it is the same, or is gone.
+
+        Raises InputError or DataError, once for each change, for a file that is invalid: the server keeps its keys.
+        """
+        state = self._state()
+        if state is None or state == self._seen:
+            return None
+        self._seen = state
+        return Keys(load_keys(self._path, None).keys + self._fixed.keys)
+
+    def _state(self) -> tuple[int, int, int] | None:
+        try:
+            found = Path(self._path).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def new_key(name: str, rate: float | None = None, concurrency: int | None = None) -> tuple[str, str]:

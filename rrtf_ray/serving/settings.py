@@ -58,7 +58,7 @@ class GatewaySettings(Section):
 
     keys_file: str | None = None
     """Lines that `rrtf key NAME` prints, one per key; the environment variable RRTF_API_KEYS adds more keys. Without
-    any the endpoint is open."""
+    any the endpoint is open. A changed file is read again while the service runs."""
     rate: float | None = Field(None, gt=0)
     """Requests per minute of a key that does not set its own."""
     concurrency: int | None = Field(None, ge=1)

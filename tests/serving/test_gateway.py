@@ -796,3 +796,58 @@ def test_all_metrics_of_an_adapter_bear_its_own_name(engine, tokenizers, suffix)
         assert 'model="rrtf"' not in text
 
     asyncio.run(run())
+
+
+# Stopping
+
+
+@pytest.mark.parametrize("suffix", [{}, {"suffix": "b"}])
+def test_a_gateway_that_stops_finishes_what_it_can(engine, tokenizers, suffix):
+    engine.say = lambda body: ["a"] * 5
+
+    async def run():
+        gateway, app = scripted_gateway(engine, tokenizer=tokenizers[0])
+        async with client_of(app) as client:
+            engine.gate = asyncio.Event()
+            body = {"prompt": "a", "max_tokens": 5, "stream": True} | suffix
+            asked = asyncio.create_task(client.post("/v1/completions", json=body))
+            while not engine.asked:
+                await asyncio.sleep(0)
+            draining = asyncio.create_task(gateway.drain(30))
+            while not gateway._stopping:
+                await asyncio.sleep(0)
+            refused = await client.post("/v1/completions", json=body)
+            check_refused(refused, 503, says="stopping")
+            assert "retry-after" in refused.headers
+            while not asked.done():
+                engine.gate.set()
+                await asyncio.sleep(0.001)
+            assert await draining == 0
+            assert events(await asked)[1]
+            assert '"error"' not in (await asked).text
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_gateway_that_stops_ends_what_takes_too_long(engine, tokenizers, stream):
+    async def run():
+        gateway, app = scripted_gateway(engine, tokenizer=tokenizers[0])
+        async with client_of(app) as client:
+            engine.gate = asyncio.Event()
+            engine.gate.set()  # one token, and then none
+            body = {"prompt": "a", "max_tokens": 5, "stream": stream, "suffix": "b"}
+            asked = asyncio.create_task(client.post("/v1/completions", json=body))
+            while not engine.asked or engine.gate.is_set():
+                await asyncio.sleep(0)
+            assert await gateway.drain(0.01) == 1
+            answer = await asked
+            if stream:
+                found, done = events(answer)
+                assert done
+                assert "stopping" in found[-1]["error"]["message"]
+            else:
+                check_refused(answer, 503, says="stopping")
+            assert engine.closed == 1
+
+    asyncio.run(run())

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from rrtf_ray.errors import DataError, InputError
-from rrtf_ray.serving.keys import Key, Keys, load_keys, new_key
+from rrtf_ray.serving.keys import Key, KeyFile, Keys, load_keys, new_key
 
 SECRET = "a-key-of-someone-long-enough"
 OTHER = "another-key-of-someone-else"
@@ -215,3 +215,28 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not text in UTF-8"):
         load_keys(str(tmp_path / "binary"), None)
+
+
+def test_a_changed_key_file_is_read_again(tmp_path):
+    path = tmp_path / "keys.txt"
+    first, second = new_key("first"), new_key("second")
+    path.write_text(first[1] + "\n")
+    fixed = load_keys(None, "env=a-key-of-some-length")
+    watched = KeyFile(str(path), fixed)
+    assert watched.changed() is None
+    path.write_text(second[1] + "\n" + first[1] + " rate=5\n")
+    keys = watched.changed()
+    assert keys is not None
+    assert {key.name for key in keys.keys} == {"first", "second", "env"}
+    assert keys.find(f"Bearer {second[0]}") is not None
+    assert watched.changed() is None
+    path.write_text("no key at all\n")
+    with pytest.raises(DataError, match=r"keys.txt:1"):
+        watched.changed()
+    assert watched.changed() is None  # said once
+    path.unlink()
+    assert watched.changed() is None
+    path.write_text(second[1] + "\n")
+    keys = watched.changed()
+    assert keys is not None
+    assert keys.find(f"Bearer {first[0]}") is None
