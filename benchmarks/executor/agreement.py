@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from benchmarks.measure import arguments
 from rrtf_ray.errors import DataError
 from rrtf_ray.problems import load
 from rrtf_ray.records import Outcome, Problem
-from rrtf_ray.sandbox import Limits
+from rrtf_ray.sandbox import Limits, Sandbox
 from rrtf_ray.verify.rows import Sample
 from rrtf_ray.verify.workers import judged
 
@@ -74,7 +75,7 @@ def _verdicts(path: Path, published: dict[str, Any], part: str, others: str, wor
     ]
     samples = [Sample("", task_id, task_id, index, text, True, "") for task_id, index, text, _ in solutions]
     batches = [[number] for number in range(len(samples))]
-    for batch, verdicts in judged(batches, samples, problems, Limits(cpu_s=10, wall_s=40), workers):
+    for batch, verdicts in judged(batches, samples, problems, partial(Sandbox, Limits(cpu_s=10, wall_s=40)), workers):
         for number, verdict in zip(batch, verdicts, strict=True):
             task_id, _, _, status = solutions[number]
             ours = "pass" if verdict.outcome is Outcome.PASSED else "fail"

@@ -14,13 +14,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.measure import arguments
 from rrtf_ray.problems import load
 from rrtf_ray.problems.samples import ProblemIndex, read_samples
 from rrtf_ray.records import Outcome, Problem
-from rrtf_ray.sandbox import Limits
+from rrtf_ray.sandbox import Limits, Sandbox
 from rrtf_ray.verify.rows import Sample, batches_of
 from rrtf_ray.verify.workers import judged
 
@@ -58,7 +59,7 @@ def _samples(problems: dict[str, Problem], data: Path, number: int) -> Iterator[
 def _outcomes(samples: list[Sample], problems: dict[str, Problem], workers: int) -> list[Outcome]:
     found: dict[int, Outcome] = {}
     batches = batches_of([sample.problem_id for sample in samples], 0)
-    for batch, verdicts in judged(batches, samples, problems, LIMITS, workers):
+    for batch, verdicts in judged(batches, samples, problems, partial(Sandbox, LIMITS), workers):
         found.update((number, verdict.outcome) for number, verdict in zip(batch, verdicts, strict=True))
     return [found[number] for number in range(len(samples))]
 

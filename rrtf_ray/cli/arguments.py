@@ -54,3 +54,24 @@ def _above_zero(text: str, unit: str) -> float:
     if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of {unit} above 0")
     return value
+
+
+def sandbox_arguments(parser: argparse.ArgumentParser) -> None:
+    """What programs may use in the sandbox. The defaults are those of `rrtf_ray.sandbox.Limits`."""
+    parser.add_argument(
+        "--memory-mb", type=positive, default=1024, metavar="N", help="address space of a program (default 1024)"
+    )
+    parser.add_argument(
+        "--output-kb",
+        type=positive,
+        default=16 * 1024,
+        metavar="N",
+        help="standard output of a program, and each of its files (default 16384)",
+    )
+    parser.add_argument(
+        "--preload",
+        type=lambda text: tuple(name for name in text.split(",") if name),
+        default=(),
+        metavar="A,B",
+        help="installed modules that programs and tests may import besides the standard library, as numpy",
+    )

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from rrtf_ray.cli.arguments import command, positive
+from rrtf_ray.cli.arguments import command, positive, sandbox_arguments
 
 
 def add(commands: Any) -> None:
@@ -29,6 +29,7 @@ def add(commands: Any) -> None:
     check.add_argument(
         "--cpu-s", type=float, default=10.0, help="limit of CPU time per reference, in seconds (default 10)"
     )
+    sandbox_arguments(check)
 
 
 def _import(args: argparse.Namespace) -> int:
@@ -51,8 +52,8 @@ def _check(args: argparse.Namespace) -> int:
 
     report = CheckReport()
     total = min(read_manifest(args.directory)["num_problems"], args.limit or sys.maxsize)
-    limits = Limits(wall_s=4 * args.cpu_s, cpu_s=args.cpu_s)
-    with Sandbox(limits) as sandbox, bar("check", total) as shown:
+    limits = Limits(wall_s=4 * args.cpu_s, cpu_s=args.cpu_s, memory_mb=args.memory_mb, output_kb=args.output_kb)
+    with Sandbox(limits, preload=args.preload) as sandbox, bar("check", total) as shown:
         for _ in check_references(islice(read_problems(args.directory), total), sandbox, report):
             shown.advance(1)
     print(report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rrtf_ray.cli.arguments import command, positive, positives, seconds
+from rrtf_ray.cli.arguments import command, positive, positives, sandbox_arguments, seconds
 
 
 def add(commands: Any) -> None:
@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
     verify.add_argument(
         "--timeout-s", type=seconds, default=3.0, metavar="S", help="processor time of a program (default 3)"
     )
+    sandbox_arguments(verify)
     verify.add_argument("--k", type=positives, default=(1, 10, 100), metavar="K,K", help="pass@k (default 1,10,100)")
 
 
@@ -42,6 +43,9 @@ def _verify(args: argparse.Namespace) -> int:
         format=args.format,
         workers=args.workers,
         timeout_s=args.timeout_s,
+        memory_mb=args.memory_mb,
+        output_kb=args.output_kb,
+        preload=args.preload,
         ks=args.k,
     )
     return 0

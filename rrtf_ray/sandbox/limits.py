@@ -18,14 +18,15 @@ class Limits:
     wall_s: seconds by the clock; only a backstop, because the clock also counts the machine's other work.
     cpu_s: seconds of processor time; the limit that decides TIMEOUT for a program that computes.
     memory_mb: address space in MiB, interpreter included; beyond it the program meets MemoryError.
-    output_kb: standard output of a STDIO test, and each file that its program writes, in KiB.
+    output_kb: standard output of a STDIO test, and each file that its program writes, in KiB. Some problems ask for
+        megabytes of output.
     processes: threads at once (and processes, where the seccomp layer, which forbids them, is missing).
     """
 
     wall_s: float = 10.0
     cpu_s: float = 5.0
     memory_mb: int = 1024
-    output_kb: int = 1024
+    output_kb: int = 16 * 1024
     processes: int = 64
 
     def __post_init__(self) -> None:

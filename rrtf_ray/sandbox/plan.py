@@ -15,6 +15,7 @@ from typing import Any
 
 from rrtf_ray.errors import DataError, InputError
 from rrtf_ray.records import ProblemKind, Test, TestKind
+from rrtf_ray.sandbox.collecting import collected
 from rrtf_ray.sandbox.forms import CHECK_NAME, CalledAhead, Form, compiled, literal, read_form
 from rrtf_ray.sandbox.languages import Runner
 from rrtf_ray.sandbox.names import Helpers, unresolved_names
@@ -107,7 +108,7 @@ class FunctionPlan(Plan):
         self.runner = runner
         self._calls: list[str] = []
         self._entry_point = entry_point = entry_point.strip()
-        self._tests = tests
+        self._tests = tests = [collected(test) for test in tests]
         self._entry_name = entry_point if entry_point.isidentifier() else ""
         self._entry_code = _part("None" if runner else entry_point, "entry_point", "eval")
         self._helpers = Helpers(prompt, setup, entry_point)

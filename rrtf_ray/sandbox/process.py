@@ -94,7 +94,8 @@ class Zygote:
         try:
             self._process = subprocess.Popen(
                 [*command, str(theirs.fileno()), package_dir],
-                env={"PYTHONHASHSEED": str(setting.hash_seed)},
+                # An arena of malloc reserves 64 MiB of address space, and every thread would have its own.
+                env={"PYTHONHASHSEED": str(setting.hash_seed), "MALLOC_ARENA_MAX": "2"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from rich.table import Table
 
@@ -16,8 +17,9 @@ from rrtf_ray.problems.samples import ProblemIndex, read_samples
 from rrtf_ray.problems.source import is_hub, read_rows
 from rrtf_ray.progress import bar, console, say
 from rrtf_ray.records import Outcome, Problem
-from rrtf_ray.sandbox import Limits
+from rrtf_ray.sandbox import Limits, Sandbox
 from rrtf_ray.store.files import read_bytes
+from rrtf_ray.verify.diagnosis import diagnosis
 from rrtf_ray.verify.results import default_output, results_file
 from rrtf_ray.verify.rows import Tally, batches_of, row_of, samples_of
 from rrtf_ray.verify.workers import judged
@@ -35,6 +37,9 @@ def verify(
     format: str | None = None,
     workers: int | None = None,
     timeout_s: float = 3.0,
+    memory_mb: int = 1024,
+    output_kb: int = 16 * 1024,
+    preload: Sequence[str] = (),
     ks: Sequence[int] = (1, 10, 100),
 ) -> None:
     """Judge every sample, write a row for each to `output`, and print counts and pass@k.
@@ -42,19 +47,22 @@ def verify(
     problems: a file, URI or data set of ours; format: its format, None to tell it from the first row.
     samples: see rrtf_ray.problems.samples. output: None for `<samples>.results.jsonl`; what is there is continued.
     workers: None for one a CPU. timeout_s: processor time of a program, in seconds; by the clock it has 4 times that.
+    memory_mb, output_kb: see Limits. preload: modules that programs may import besides the standard library.
 
     Raises:
         InputError: a file, a row or a value that cannot be used; nothing was run.
         StageError: a worker failed, or more than 5% of the samples could not be judged. Finished rows are kept.
         SandboxError: the sandbox cannot work on this machine.
     """
-    limits = Limits(cpu_s=timeout_s, wall_s=4 * timeout_s)
+    limits = Limits(cpu_s=timeout_s, wall_s=4 * timeout_s, memory_mb=memory_mb, output_kb=output_kb)
+    open_sandbox = partial(Sandbox, limits, preload=tuple(preload))
     output = output or default_output(samples)
     _check_output(output, problems, samples)
     rows = list(read_samples(samples))
     format = format or format_of(problems)
     known = {problem.id: problem for problem in _load(format, problems)}
-    todo = samples_of(rows, ProblemIndex(known.values()), f"{_identity(problems, format)} {format} {timeout_s}")
+    judged_by = f"{_identity(problems, format)} {format} {limits} {sorted(preload)}"
+    todo = samples_of(rows, ProblemIndex(known.values()), judged_by)
     if not todo:
         raise DataError(f"{samples}: holds no samples; check that the export completed")
     tally = Tally()
@@ -68,11 +76,14 @@ def verify(
         batches = batches_of([sample.problem_id for sample in todo], kept)
         workers = workers or os.cpu_count() or 1
         with _each_warning_once(), bar("verify", len(todo), done=kept) as shown:
-            for batch, verdicts in judged(batches, todo, known, limits, workers):
+            for batch, verdicts in judged(batches, todo, known, open_sandbox, workers):
                 for position, verdict in zip(batch, verdicts, strict=True):
                     results.add(position, todo[position], row_of(todo[position], verdict))
                 shown.advance(len(batch), f"{tally.outcomes[Outcome.PASSED]} passed")
     _report(tally, len(known), len({sample.problem_id for sample in todo}), ks)
+    with open_sandbox() as sandbox:
+        for line in diagnosis(tally.reasons, tally.counts, known, sandbox):
+            say(line)
     say(f"results: {output}")
     if tally.num_errors > MAX_ERROR_SHARE * tally.num_samples:
         raise StageError(

@@ -14,6 +14,7 @@ from rrtf_ray.errors import DataError
 from rrtf_ray.execution import whole_program
 from rrtf_ray.problems.samples import ProblemIndex, SampleRow
 from rrtf_ray.records import Outcome, Problem, TestStatus, Verdict
+from rrtf_ray.verify.diagnosis import Reasons
 
 WINDOW = 512
 """Samples of one problem go to a worker together if they are in the same window of the file."""
@@ -129,6 +130,7 @@ class Tally:
     counts: dict[str, tuple[int, int]] = field(default_factory=dict)
     first_error: str = ""
     unprotected: set[str] = field(default_factory=set)
+    reasons: Reasons = field(default_factory=Reasons)
 
     def add(self, problem_id: str, row: Mapping[str, Any]) -> None:
         """Count one row of the results file."""
@@ -138,6 +140,7 @@ class Tally:
         if outcome is Outcome.SANDBOX_ERROR:
             self.first_error = self.first_error or str(row.get("detail", ""))
             return
+        self.reasons.add(problem_id, outcome, str(row.get("detail", "")))
         judged, passed = self.counts.get(problem_id, (0, 0))
         self.counts[problem_id] = (judged + 1, passed + (outcome is Outcome.PASSED))
 

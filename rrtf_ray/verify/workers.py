@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from queue import Empty, SimpleQueue
 
 from rrtf_ray.errors import RRTFError, StageError
 from rrtf_ray.execution import run_problem
 from rrtf_ray.records import Problem, Verdict
-from rrtf_ray.sandbox import Limits, Sandbox
+from rrtf_ray.sandbox import Sandbox
 from rrtf_ray.verify.rows import Sample
 
 _PATIENCE_S = 2.0
@@ -28,7 +28,11 @@ _Finished = SimpleQueue[tuple[Batch, list[Verdict]] | BaseException]
 
 
 def judged(
-    batches: Iterable[Batch], samples: Sequence[Sample], problems: Mapping[str, Problem], limits: Limits, workers: int
+    batches: Iterable[Batch],
+    samples: Sequence[Sample],
+    problems: Mapping[str, Problem],
+    open_sandbox: Callable[[], Sandbox],
+    workers: int,
 ) -> Iterator[tuple[Batch, list[Verdict]]]:
     """Batches, or parts of them, with their verdicts, in the order in which they are finished.
 
@@ -46,7 +50,7 @@ def judged(
 
     def work() -> None:
         try:
-            with Sandbox(limits) as sandbox:
+            with open_sandbox() as sandbox:
                 size, batch = 1, waiting.get_nowait()
                 while not stop.is_set():
                     part, batch = batch[:size], batch[size:]

@@ -20,7 +20,7 @@ from rrtf_ray.problems import format_of, load, write_problems
 from rrtf_ray.problems.samples import ProblemIndex, SampleRow
 from rrtf_ray.problems.source import Row
 from rrtf_ray.records import Outcome, Problem, TestStatus, Verdict
-from rrtf_ray.verify import verify, workers
+from rrtf_ray.verify import command, verify, workers
 from rrtf_ray.verify.results import default_output, results_file
 from rrtf_ray.verify.rows import BATCH, WINDOW, Tally, batches_of, samples_of
 from tests.conftest import LIMIT_S, ROOT
@@ -465,10 +465,10 @@ def test_a_worker_that_fails_ends_the_command(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_sandbox_that_cannot_start_ends_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(limits: Any) -> None:
+    def refused(limits: Any, preload: Any) -> None:
         raise SandboxError("no processes")
 
-    monkeypatch.setattr(workers, "Sandbox", refused)
+    monkeypatch.setattr(command, "Sandbox", refused)
     with pytest.raises(SandboxError, match="no processes"):
         judge(tmp_path, [rows.humaneval()], [{"task_id": "own/0", "completion": GOOD}], workers=4)
     assert wait_until(lambda: not any(thread.name.startswith("verify-") for thread in threading.enumerate()))
@@ -484,7 +484,7 @@ def test_sandbox_errors_are_not_judged(
         return [Verdict(Outcome.PASSED, (TestStatus.PASSED,), unprotected=("landlock",)) for _ in programs]
 
     class Fake:
-        def __init__(self, limits: Any) -> None: ...
+        def __init__(self, limits: Any, preload: Any) -> None: ...
 
         def __enter__(self) -> Fake:
             return self
@@ -494,7 +494,7 @@ def test_sandbox_errors_are_not_judged(
         def run(self, programs: Sequence[str], tests: Any, **options: Any) -> list[Verdict]:
             return run(self, problem(), programs)
 
-    monkeypatch.setattr(workers, "Sandbox", Fake)
+    monkeypatch.setattr(command, "Sandbox", Fake)
     task_rows = [rows.humaneval(task_id=f"own/{i}") for i in range(30)]
     samples = [{"task_id": f"own/{i}", "completion": GOOD + ("    BROKEN\n" if i < broken else "")} for i in range(30)]
     if fails:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import linecache
+import os
 import re
 import sys
 import tokenize
@@ -27,6 +28,7 @@ class Unusable(Exception):
 def new_module(name: str, source: str) -> types.ModuleType:
     """A module for the program, where pickle, dataclasses and tracebacks look for it."""
     module = sys.modules[name] = types.ModuleType(name)
+    module.__file__ = f"{os.getcwd()}/program.py"
     linecache.cache[PROGRAM_FILE] = (len(source), None, source.splitlines(True), PROGRAM_FILE)
     return module
 

@@ -74,7 +74,7 @@ def judge_program(job: TestsJob, program: Program, names: dict[str, Any], record
         names[RESULT_NAME] = program.result
         if job.entry_name:
             names[job.entry_name] = program.entry
-        run_tests(job.tests, names, lambda: program.entry, job.fail_fast, note)
+        run_tests(job.tests, names, lambda: program.entry, job.fail_fast, note, may_skip=True)
     except (Stop, Gone, Garbage, OutOfMemory):
         pass
     if isinstance(program.fault, OutOfMemory):
@@ -85,8 +85,11 @@ def judge_program(job: TestsJob, program: Program, names: dict[str, Any], record
 
 
 def run_tests(tests: Sequence[Step], names: dict[str, Any], entry: Callable[[], Any], fail_fast: bool,
-              record: Record) -> None:  # fmt: skip
-    """Run all tests; `entry` gives the entry point anew. Raises Stop, Gone or Garbage where there can be no more."""
+              record: Record, may_skip: bool = False) -> None:  # fmt: skip
+    """Run all tests; `entry` gives the entry point anew. Raises Stop, Gone or Garbage where there can be no more.
+
+    may_skip: whether a unittest method that is skipped passes; not where a program could have it skipped.
+    """
     silent = False
 
     def note(error: BaseException | None) -> None:
@@ -110,7 +113,7 @@ def run_tests(tests: Sequence[Step], names: dict[str, Any], entry: Callable[[], 
             raise Stop
 
     for kind, *test in tests:
-        _RUN[kind](names, entry, note, *test)
+        _RUN[kind](names, entry, note, *test, *((may_skip,) if kind == "unittest" else ()))
 
 
 def _run_assert(names: dict[str, Any], entry: Callable[[], Any], note: Note, code: types.CodeType) -> None:
@@ -124,6 +127,10 @@ def _run_assert(names: dict[str, Any], entry: Callable[[], Any], note: Note, cod
 
 class NotRun(Exception):
     """A unittest method that did not come to its end."""
+
+
+class Skipped(NotRun):
+    """A unittest method that the tests skip."""
 
 
 class WrongValue(Exception):
@@ -191,8 +198,14 @@ def _run_check(
 
 
 def _run_unittest(
-    names: dict[str, Any], entry: Callable[[], Any], note: Note, code: types.CodeType, cases: list[tuple[str, str]]
+    names: dict[str, Any],
+    entry: Callable[[], Any],
+    note: Note,
+    code: types.CodeType,
+    cases: list[tuple[str, str]],
+    may_skip: bool,
 ) -> None:
+    """Skipped methods pass if another one runs."""
     import unittest
 
     class Result(unittest.TestResult):
@@ -205,7 +218,7 @@ def _run_unittest(
         addExpectedFailure = lambda self, test, err: self.addSuccess(test)  # noqa: E731
 
         def addSkip(self, test: Any, reason: str) -> None:
-            self.fault = NotRun(f"the test was skipped: {reason}")
+            self.fault = Skipped(f"the test was skipped: {reason}")
 
         def addFailure(self, test: Any, err: Any) -> None:
             self.fault = err[1] if self.fault is None or isinstance(self.fault, NotRun) else self.fault
@@ -222,13 +235,25 @@ def _run_unittest(
         for _ in cases:
             note(error)
         return
+    skipped: list[BaseException | None] = []
+    has_run = False
     for class_name, method in cases:
         result = Result()
         try:
             unittest.TestSuite([names[class_name](method)]).run(result)
         except BaseException as error:
             result.fault = error
-        note(result.fault)
+        skips = may_skip and isinstance(result.fault, Skipped)
+        if skips and not has_run:
+            skipped.append(result.fault)
+            continue
+        has_run = True
+        while skipped:
+            skipped.pop()
+            note(None)
+        note(None if skips else result.fault)
+    for fault in skipped:
+        note(fault)
 
 
 _RUN: dict[str, Callable[..., None]] = {
