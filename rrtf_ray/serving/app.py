@@ -101,7 +101,8 @@ def make_app(gateway: Gateway, lifespan: Lifespan[FastAPI] | None = None) -> Fas
 
     @get("/")
     async def show_page() -> Response:
-        return Response(page, media_type="text/html", headers=_PAGE_HEADERS)
+        shown = page.replace("<body>", "<body data-open>") if gateway.keys.open else page  # it needs no key then
+        return Response(shown, media_type="text/html", headers=_PAGE_HEADERS)
 
     @app.exception_handler(Refusal)
     async def on_refusal(_: Request, refusal: Refusal) -> Response:

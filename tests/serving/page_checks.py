@@ -51,6 +51,10 @@ def fill_key(page, url, key):
     return said
 
 
+ABOVE = 'the count."""\n'
+"""The end of what is above the cursor in the page's example."""
+
+
 def put_cursor(page, after):
     """Put the cursor after a text in the code, using only the keyboard."""
     page.get_by_label("Code", exact=True).focus()
@@ -66,22 +70,40 @@ def check_page(page, url, key):
     it."""
     from playwright.sync_api import expect
 
+    said = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     page.goto(url)
-    expect(page.get_by_role("status")).to_contain_text("key is missing or not known")
+    expect(page.locator("#status")).to_have_text("Put your key into the field Key.")
+    assert said == []  # nothing has gone wrong yet
+    page.get_by_label("Key").fill("not-the-key")
+    page.get_by_label("Key").press("Tab")
+    expect(page.locator("#status")).to_contain_text("key is missing or not known")
     said = fill_key(page, url, key)
     assert key not in page.url
     assert page.evaluate("Object.values(localStorage)") == []
     code = page.get_by_label("Code", exact=True)
     before = code.input_value()
-    put_cursor(page, "def double(x):\n")
+    put_cursor(page, ABOVE)
     page.keyboard.press("Control+Enter")
-    expect(page.get_by_role("status")).to_contain_text("Ended")
+    expect(page.locator("#status")).to_contain_text("Ended")
     expect(page.locator("#figures")).to_contain_text("first token")
     after = code.input_value()
-    begun, rest = before[: len("def double(x):\n")], before[len("def double(x):\n") :]
+    place = before.index(ABOVE) + len(ABOVE)
+    begun, rest = before[:place], before[place:]
     assert after.startswith(begun)
     assert after.endswith(rest)
     assert len(after) > len(before)
     page.keyboard.press("Escape")
     assert code.input_value() == before
+    page.keyboard.press("Control+z")  # what the page does can be undone like what a person types
+    assert code.input_value() == after
+    page.keyboard.press("Control+z")
+    assert len(code.input_value()) < len(after)
     assert said == []
+    page.get_by_text("Use it in your editor").click()
+    for editor in page.locator("#editor option").all_text_contents():
+        page.get_by_label("Editor").select_option(editor)
+        settings = page.locator("#settings").text_content()
+        assert url.rstrip("/") in settings, editor
+        assert "KEY" in settings
+        assert key not in settings

@@ -7,7 +7,7 @@ import pytest
 import uvicorn
 
 from rrtf_ray.serving.keys import load_keys
-from tests.serving.page_checks import check_page, chromium_page, fill_key, put_cursor
+from tests.serving.page_checks import ABOVE, check_page, chromium_page, fill_key, put_cursor
 from tests.serving.scripted import ScriptedEngine, scripted_gateway
 
 KEY = "a-key-of-some-length"
@@ -58,13 +58,13 @@ def test_a_completion_appears_as_it_streams_and_escape_ends_it(service, engine):
         fill_key(page, url, KEY)
         code = page.get_by_label("Code", exact=True)
         before = code.input_value()
-        put_cursor(page, "def double(x):\n")
+        put_cursor(page, ABOVE)
         page.keyboard.press("Control+Enter")
         loop.call_soon_threadsafe(engine.gate.set)  # one token, and no more
-        expect(code).to_have_value(before.replace("(x):\n", "(x):\n    result "))
+        expect(code).to_have_value(before.replace(ABOVE, ABOVE + "    result "))
         assert engine.closed == 0
         page.keyboard.press("Escape")
-        expect(page.get_by_role("status")).to_have_text("Stopped.")
+        expect(page.locator("#status")).to_have_text("Stopped.")
         assert code.input_value() == before
         expect(page.get_by_role("button", name="Complete")).to_be_enabled()
     for _ in range(1000):
