@@ -32,6 +32,8 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "VLLM_NO_USAGE_STATS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # By name, as Ray Serve's proxies import it when they start.
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "rrtf_ray.deployments.door.install",
 }
 
 

@@ -52,6 +52,7 @@ _REFUSALS = {
     "404": "no such model",
     "408": "the body did not arrive in time",
     "413": "the body is too large",
+    "415": "the body is compressed in a way that is not read",
     "429": "too many requests",
     "503": "no engine answers",
 }

@@ -11,6 +11,7 @@ import contextlib
 import json
 import secrets
 import time
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -260,7 +261,7 @@ class Gateway:
             raise Refusal(408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
         except ClientDisconnect:
             raise Refusal(408, "the client disconnected") from None
-        return b"".join(parts)
+        return _decoded(b"".join(parts), request.headers.get("content-encoding", ""), limit, too_large)
 
     async def _middle(
         self, model: Model, name: str, key: Key | None, asked: MiddleWanted, form: Form, stream: bool
@@ -453,6 +454,29 @@ def json_response(body: dict[str, Any], status: int = 200, headers: dict[str, st
 
 def refused(refusal: Refusal) -> Response:
     return json_response(refusal.body(), refusal.status, refusal.headers())
+
+
+def _decoded(body: bytes, encoding: str, limit: int, too_large: Refusal) -> bytes:
+    """A body as it was before its client compressed it. Raises Refusal: 415, 400, or `too_large` beyond `limit`."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return body
+        case "gzip" | "x-gzip":
+            window = zlib.MAX_WBITS | 16
+        case "deflate":
+            window = zlib.MAX_WBITS
+        case other:
+            raise Refusal(415, f"content-encoding: {other[:40]!r} is not supported; send gzip, deflate or none")
+    decoder = zlib.decompressobj(window)
+    try:
+        plain = decoder.decompress(body, limit + 1)
+    except zlib.error:
+        raise Refusal(400, f"the body is not {encoding}, which its content-encoding says") from None
+    if len(plain) > limit:
+        raise too_large
+    if not decoder.eof:
+        raise Refusal(400, f"the body ends within its {encoding} data")
+    return plain
 
 
 def _stopping() -> Refusal:
