@@ -64,6 +64,9 @@ class EngineArguments(Section):
 class ModelConfig(EngineArguments):
     student: str = "quickstart"
     """`quickstart` (a tiny StarCoder-style model made on the spot), a local directory, a URI or a hub id."""
+    chat: Literal["auto", "on", "off"] = "auto"
+    """Whether problems are put to the model through its chat template. `auto`: where it has one and stops by itself
+    where that ends a turn, as instruct models do; a base model's prompt is continued."""
 
 
 class SampleConfig(Section):
@@ -81,6 +84,15 @@ class SampleConfig(Section):
     """Texts that end a response."""
     prompt_template: str = "{prompt}"
     """How a problem's prompt is put to the model. The paper puts instructions in triple quotes."""
+    system: str = ""
+    """In a chat: the system message; empty for none."""
+    instruction: str = (
+        "Write the code for the following task. Answer with the complete code in one code block.\n\n{prompt}"
+    )
+    """In a chat: the user's message with the problem's prompt in it."""
+    thinking: bool = False
+    """In a chat: handed to the chat template as `enable_thinking`. What a model thinks is never part of the program,
+    nor of what is imitated."""
     teacher: Literal["reference", "responses", "both", "none"] = "both"
     """What counts as a teacher's response: the problem's reference, its teacher responses, both or none."""
     teacher_fraction: float = Field(1.0, ge=0.0, le=1.0)
@@ -111,6 +123,8 @@ class SampleConfig(Section):
             raise ValueError("engine 'replay' needs replay_path: the file with the candidates")
         if "{prompt}" not in self.prompt_template:
             raise ValueError(f"prompt_template={self.prompt_template!r} does not contain {{prompt}}; add it")
+        if "{prompt}" not in self.instruction:
+            raise ValueError(f"instruction={self.instruction!r} does not contain {{prompt}}; add it")
         if not self.draws:
             raise ValueError("draws is empty; give at least one, e.g. [{n: 4, temperature: 0.8}]")
         return self

@@ -28,6 +28,7 @@ from rrtf_ray.quickstart import generate_problems
 from rrtf_ray.records import Group, Problem, Test
 from rrtf_ray.stages.actors import execute_step, sample_step
 from rrtf_ray.stages.stream import Step
+from rrtf_ray.store.prompting import Prompting
 from rrtf_ray.store.rows import RowStore
 
 
@@ -86,7 +87,7 @@ class Bench:
         return run_timed(source, sink, steps, self.config.sample.rows_per_task)[1], sink
 
     def sample(self, work: int) -> float:
-        seconds, self._sampled = self._run(self._source(work), [sample_step(self.config, self.model, 0)])
+        seconds, self._sampled = self._run(self._source(work), [sample_step(self.config, self.model, Prompting(), 0)])
         return seconds
 
     def execute(self, work: int) -> float:
@@ -94,7 +95,7 @@ class Bench:
         return self._run(self._sampled, [execute_step(self.config.execute)])[0]
 
     def stream(self, work: int) -> float:
-        steps = [sample_step(self.config, self.model, 0), execute_step(self.config.execute)]
+        steps = [sample_step(self.config, self.model, Prompting(), 0), execute_step(self.config.execute)]
         return self._run(self._source(work), steps)[0]
 
     def balance(self) -> int:

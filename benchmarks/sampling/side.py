@@ -16,6 +16,7 @@ from rrtf_ray.identity import stable_seed
 from rrtf_ray.quickstart import generate_problems
 from rrtf_ray.records import Group, Problem
 from rrtf_ray.stages.actors import sample_step
+from rrtf_ray.store.prompting import Prompting
 from rrtf_ray.store.rows import RowStore
 
 
@@ -73,7 +74,7 @@ def stage(model: str, problems: list[Problem]) -> Callable[[], tuple[int, float]
 
     def run() -> tuple[int, float]:
         sink = RowStore(tempfile.mkdtemp(prefix="rrtf-bench-"), Group, "problem.id")
-        return run_timed(source, sink, [sample_step(settings, model, 0)], settings.sample.rows_per_task)
+        return run_timed(source, sink, [sample_step(settings, model, Prompting(), 0)], settings.sample.rows_per_task)
 
     return run
 

@@ -64,27 +64,27 @@ def tokenize(
     target: int,
     *,
     encode_prompt: Callable[[str], list[int]],
-    encode_completion: Callable[[str], list[int]],
+    encode_completion: Callable[[str, str], list[int]],
     eos: int,
-    template: str,
     max_length: int,
     max_tokens: int,
     compares: bool = True,
 ) -> tuple[Example | Reason, Counter[Reason]]:
     """An Example of the usable responses, or why there is none; and why other responses were left out.
 
-    Prompt and response are encoded separately, as the engine sees them. A response that was cut off at its token limit
-    gets no EOS: it never had one. One that does not fit into `max_length` together with the prompt is left out whole:
-    truncated, it would teach the model never to stop. So are the middle responses of a group of more than `max_tokens`.
+    encode_completion gets the prompt as well. Both are encoded separately, as the engine sees them. A response that
+    was cut off at its token limit gets no EOS: it never had one. One that does not fit into `max_length` together with
+    the prompt is left out whole: truncated, it would teach the model never to stop. So are the middle responses of a
+    group of more than `max_tokens`.
     compares: the objective needs two responses with different scores.
     """
-    prompt = array("i", encode_prompt(template.replace("{prompt}", ranking.prompt)))
+    prompt = array("i", encode_prompt(ranking.prompt))
     if not prompt:
         return Reason.EMPTY_PROMPT, Counter()
     dropped: Counter[Reason] = Counter()
     usable: list[tuple[int, array[int]]] = []
     for index, candidate in enumerate(kept):
-        tokens = array("i", encode_completion(candidate.completion))
+        tokens = array("i", encode_completion(ranking.prompt, candidate.completion))
         if not candidate.truncated:
             tokens.append(eos)
         reason = None

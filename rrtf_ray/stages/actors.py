@@ -19,6 +19,7 @@ from rrtf_ray.sandbox import Limits, Sandbox, VerdictCache
 from rrtf_ray.schemas import from_table, to_table
 from rrtf_ray.stages.samplers import ReplaySampler, Sampler, ScriptedSampler, VLLMSampler
 from rrtf_ray.stages.stream import RANKING, Step
+from rrtf_ray.store.prompting import Prompting
 from rrtf_ray.store.run_dir import model_name
 
 
@@ -30,20 +31,22 @@ class SampleActor:
         sample: SampleConfig,
         engine: ModelConfig,
         model: str,
+        prompting: Prompting,
         name: str,
         seed: int,
         teacher_seed: int,
         replay: Any = None,
     ) -> None:
-        """name: the model's name in the candidates. seed: of the round. teacher_seed: chooses which problems use their
-        teacher (sample.teacher_fraction). replay: object reference of the responses by problem id."""
+        """prompting: how an engine is given a problem. name: the model's name in the candidates. seed: of the round.
+        teacher_seed: chooses which problems use their teacher (sample.teacher_fraction). replay: object reference of
+        the responses by problem id."""
         self._sample = sample
         self._name = name
         self._teacher_seed = teacher_seed
         self._sampler: Sampler
         match sample.engine:
             case "vllm":
-                self._sampler = VLLMSampler(model, engine, sample, seed)
+                self._sampler = VLLMSampler(model, engine, sample, prompting, seed)
             case "replay":
                 self._sampler = ReplaySampler(ray.get(replay))
             case "scripted":
@@ -109,8 +112,8 @@ class ExecuteActor:
         return run_problem(self._sandbox, problem, programs, fail_fast=config.fail_fast, calibrate=config.calibrate)
 
 
-def sample_step(config: Config, model: str, seed: int, replay: Any = None) -> Step:
-    """The sampling part of a plan. seed, replay: see SampleActor."""
+def sample_step(config: Config, model: str, prompting: Prompting, seed: int, replay: Any = None) -> Step:
+    """The sampling part of a plan. prompting, seed, replay: see SampleActor."""
     sample = config.sample
     tasks = sample.tasks_per_engine
     return Step(
@@ -120,6 +123,7 @@ def sample_step(config: Config, model: str, seed: int, replay: Any = None) -> St
                 "sample": sample,
                 "engine": config.model,
                 "model": model,
+                "prompting": prompting,
                 "name": model_name(config.run_dir, model),
                 "seed": seed,
                 "teacher_seed": config.seed,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 
 from rrtf_ray.config import Config
 from rrtf_ray.errors import ConfigError, DataError, InputError
+from rrtf_ray.progress import say
 from rrtf_ray.records import Problem
 from rrtf_ray.stages.inputs import ids_and_prompts
 from rrtf_ray.store.files import join, read_json
 from rrtf_ray.store.models import check_model, is_hub_id, tokenizer_of
+from rrtf_ray.store.prompting import Prompting, prompting_of
 from rrtf_ray.store.rows import RowStore
 from rrtf_ray.store.run_dir import RunDir
 from rrtf_ray.training.tracking import check as check_tracking
@@ -25,6 +28,7 @@ def check_training(config: Config, run: RunDir, model: str) -> None:
     check_tracking(train.tracking, run.tracking())
     if train.lora and find_spec("peft") is None:
         raise ConfigError("train.lora needs the package peft; pip install 'rrtf-ray[lora]'")
+    prompting_for(config, model)
     if tokenizer_of(model).eos_token_id is None:
         raise InputError(
             f"the tokenizer of {model!r} has no EOS token, so no response could be taught to end; set eos_token "
@@ -32,16 +36,36 @@ def check_training(config: Config, run: RunDir, model: str) -> None:
         )
 
 
+def prompting_for(config: Config, model: str) -> Prompting:
+    """How this run puts problems to `model`. Raises InputError for a chat template that cannot be used."""
+    sample = config.sample
+    prompting, note = prompting_of(
+        model,
+        chat=config.model.chat,
+        template=sample.prompt_template,
+        system=sample.system,
+        instruction=sample.instruction,
+        thinking=sample.thinking,
+    )
+    if note:
+        _say_once(note)
+    return prompting
+
+
+@cache
+def _say_once(note: str) -> None:
+    say(note)
+
+
 def check_prompts(problems: RowStore[Problem], model: str, config: Config) -> None:
     """Raise DataError naming the problems whose prompt leaves no room for sample.max_tokens in the context."""
     room = config.model.max_model_len - config.sample.max_tokens
-    template = config.sample.prompt_template
+    prompting, tokenizer = prompting_for(config, model), tokenizer_of(model)
     too_long: list[tuple[str, int]] = []
     for problem_id, text in ids_and_prompts(problems):
-        prompt = template.replace("{prompt}", text)
         # A token is at least one byte, so only long prompts need counting.
-        if len(prompt.encode()) + 1 > room:
-            length = len(tokenizer_of(model)(prompt)["input_ids"])
+        if len(prompting.text(tokenizer, text).encode()) + 1 > room:
+            length = len(prompting.encode(tokenizer, text))
             if length > room:
                 too_long.append((problem_id, length))
     if too_long:

@@ -24,12 +24,13 @@ from rrtf_ray.progress import bar, say
 from rrtf_ray.records import Group, Problem, Ranking
 from rrtf_ray.schemas import from_table, to_table
 from rrtf_ray.stages.actors import execute_step, sample_step
-from rrtf_ray.stages.preflight import check_prompts
+from rrtf_ray.stages.preflight import check_prompts, prompting_for
 from rrtf_ray.stages.replay import hash_of, load_replay
 from rrtf_ray.stages.stream import LIGHT, Step, run_plan
 from rrtf_ray.stages.tally import Count, Tally, ids_with_sandbox_errors, tally_of_manifest, tally_of_store
 from rrtf_ray.store.files import absolute, is_local, join
 from rrtf_ray.store.models import check_model, model_identity
+from rrtf_ray.store.prompting import Prompting
 from rrtf_ray.store.rows import RowStore
 from rrtf_ray.store.run_dir import model_name
 
@@ -107,10 +108,11 @@ def _sampling(config: Config, source: RowStore[Problem], sink: RowStore[Group], 
     if sink.is_complete():
         return None
     sample_config = config.sample
-    replay = None
+    replay, prompting = None, Prompting(sample_config.prompt_template)
     if sample_config.engine == "vllm":
         check_model(model, config.model.max_model_len)
         check_prompts(source, model, config)
+        prompting = prompting_for(config, model)
     elif sample_config.engine == "replay":
         assert sample_config.replay_path
         replay = ray.put(load_replay(sample_config.replay_path, source, sample_config.replay_limit))
@@ -122,7 +124,7 @@ def _sampling(config: Config, source: RowStore[Problem], sink: RowStore[Group], 
         largest_cpus=sample_config.cpus_per_engine,
         largest_gpus=sample_config.gpus_per_engine,
     )
-    return sample_step(config, model, stable_seed(config.seed, round), replay)
+    return sample_step(config, model, prompting, stable_seed(config.seed, round), replay)
 
 
 def _sample_settings(config: Config, model: str, round: int) -> dict[str, Any]:

@@ -18,10 +18,12 @@ from rrtf_ray.engines.environment import set_engine_environment
 from rrtf_ray.errors import StageError
 from rrtf_ray.identity import stable_seed
 from rrtf_ray.records import Problem, Sampling
-from rrtf_ray.store.models import local_folder
+from rrtf_ray.store.models import local_folder, tokenizer_of
+from rrtf_ray.store.prompting import Prompting
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
+    from vllm.inputs import TokensPrompt
     from vllm.v1.engine.async_llm import AsyncLLM
 
 MAX_ENGINE_DEATHS = 2
@@ -38,9 +40,11 @@ class Sampler(Protocol):
 class VLLMSampler:
     """Samples with one vLLM engine in this process's care."""
 
-    def __init__(self, model: str, engine: ModelConfig, sample: SampleConfig, seed: int) -> None:
+    def __init__(self, model: str, engine: ModelConfig, sample: SampleConfig, prompting: Prompting, seed: int) -> None:
         """model: a local folder, URI or hub id. Takes the time of an engine start, half a minute and more."""
         self._model = local_folder(model)
+        self._prompting = prompting
+        self._ends = [prompting.end(tokenizer_of(model))] if prompting.chat else []
         self._settings = engine
         self._config = sample
         self._seed = seed
@@ -58,11 +62,18 @@ class VLLMSampler:
         )
 
     async def sample(self, problem: Problem) -> list[Draft]:
-        prompt = self._config.prompt_template.replace("{prompt}", problem.prompt)
+        prompt = self._prompt(problem.prompt)
         draws = await asyncio.gather(*(self._draw(problem.id, prompt, i) for i in range(len(self._config.draws))))
         return [draft for draw in draws for draft in draw]
 
-    async def _draw(self, problem_id: str, prompt: str, index: int) -> list[Draft]:
+    def _prompt(self, prompt: str) -> str | TokensPrompt:
+        """A chat's tokens are ours, as its template writes the first one itself; a text's are the engine's."""
+        tokenizer = tokenizer_of(self._model)
+        if not self._prompting.chat:
+            return self._prompting.text(tokenizer, prompt)
+        return {"prompt_token_ids": self._prompting.encode(tokenizer, prompt)}
+
+    async def _draw(self, problem_id: str, prompt: str | TokensPrompt, index: int) -> list[Draft]:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -74,6 +85,7 @@ class VLLMSampler:
             top_p=draw.top_p,
             max_tokens=self._config.max_tokens,
             stop=list(self._config.stop) or None,
+            stop_token_ids=self._ends or None,
             seed=seed,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
@@ -89,7 +101,7 @@ class VLLMSampler:
             for i, output in enumerate(sorted(final.outputs, key=lambda o: o.index))
         ]
 
-    async def _generate(self, prompt: str, parameters: SamplingParams) -> RequestOutput:
+    async def _generate(self, prompt: str | TokensPrompt, parameters: SamplingParams) -> RequestOutput:
         """The finished request; a dead engine is replaced and asked again."""
         from vllm.v1.engine.exceptions import EngineDeadError
 

@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import ray
@@ -24,7 +25,7 @@ from rrtf_ray.config import Config, TrainConfig, resolved
 from rrtf_ray.errors import InputError, StageError
 from rrtf_ray.identity import fingerprint
 from rrtf_ray.progress import bar, say
-from rrtf_ray.stages.preflight import check_training
+from rrtf_ray.stages.preflight import check_training, prompting_for
 from rrtf_ray.store.files import MANIFEST, exists, join, read_json, remove, resolve
 from rrtf_ray.store.models import model_identity
 from rrtf_ray.store.run_dir import RunDir, label, model_name
@@ -63,7 +64,7 @@ def train(config: Config, run: RunDir, model: str, round: int, on_metrics: Calla
         "model": model_name(config.run_dir, model),
         "model_files": model_identity(model),
         "seed": config.seed,
-        "template": config.sample.prompt_template,
+        "prompting": asdict(prompting_for(config, model)),
     }
     identity = fingerprint(settings, rankings.manifest()["fingerprint"])
     name = f"train {round}"
@@ -97,7 +98,7 @@ def train(config: Config, run: RunDir, model: str, round: int, on_metrics: Calla
             model_name=model_name(config.run_dir, model),
             rankings=rankings.uri,
             target=target,
-            template=config.sample.prompt_template,
+            prompting=prompting_for(config, model),
             seed=config.seed,
             identity=identity,
         )

@@ -89,6 +89,20 @@ def local_folder(model: str) -> str:
 
 
 @cache
+def generation_ends(model: str) -> frozenset[int]:
+    """The tokens at which the model's own generation stops, by its generation configuration, else its tokenizer's."""
+    from transformers import GenerationConfig
+
+    try:
+        ends = GenerationConfig.from_pretrained(local_folder(model)).eos_token_id
+    except (OSError, ValueError):
+        ends = None
+    if ends is None:
+        ends = tokenizer_of(model).eos_token_id
+    return frozenset([] if ends is None else [ends] if isinstance(ends, int) else ends)
+
+
+@cache
 def tokenizer_of(model: str) -> PreTrainedTokenizerBase:
     """The model's tokenizer. Raises InputError where it cannot be loaded."""
     from transformers import AutoTokenizer

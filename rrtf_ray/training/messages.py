@@ -8,6 +8,7 @@ from typing import Any
 
 from rrtf_ray.config import TrainConfig
 from rrtf_ray.errors import RRTFError
+from rrtf_ray.store.prompting import Prompting
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class TrainTask:
 
     model: folder, URI or hub id of the student; model_name: its name in the checkpoint's manifest.
     rankings: the store's place. target: where the checkpoint goes.
-    template: how a prompt is put to the model. identity: fingerprint of all that the result depends on.
+    prompting: how a problem is put to the model. identity: fingerprint of all that the result depends on.
     """
 
     config: TrainConfig
@@ -24,7 +25,7 @@ class TrainTask:
     model_name: str
     rankings: str
     target: str
-    template: str
+    prompting: Prompting
     seed: int
     identity: str
 

@@ -16,6 +16,7 @@ from rrtf_ray.errors import RRTFError, StageError
 from rrtf_ray.records import Ranking, Reason
 from rrtf_ray.store.files import upload_dir
 from rrtf_ray.store.models import local_folder
+from rrtf_ray.store.prompting import Prompting
 from rrtf_ray.store.rows import RowStore
 from rrtf_ray.training.engine import load_state, save_state, start_engine, whole_weights
 from rrtf_ray.training.messages import Failed, Message, Started, Step, TrainTask
@@ -48,7 +49,7 @@ def _train(task: TrainTask, rank: int, world: int, tell: Tell) -> None:
     folder = local_folder(task.model)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     rankings = RowStore(task.rankings, Ranking, "problem_id").read()
-    examples, left_out = make_examples(rankings, tokenizer, task.template, config)
+    examples, left_out = make_examples(rankings, tokenizer, task.prompting, config)
     if not examples:
         raise StageError(
             f"no ranking can be trained on (left out: {dict(left_out)}); see train.loss and sample.teacher"
@@ -73,13 +74,14 @@ def _train(task: TrainTask, rank: int, world: int, tell: Tell) -> None:
 
 
 def make_examples(
-    rankings: Any, tokenizer: Any, template: str, config: TrainConfig
+    rankings: Any, tokenizer: Any, prompting: Prompting, config: TrainConfig
 ) -> tuple[list[Example], Counter[str]]:
     """All trainable examples in the order of their ids; and how many rankings, and (`response_*`) how many responses
     of the others, were left out for what reason. Padding needs no token of its own: it is never looked at."""
     left_out: Counter[str] = Counter()
     examples = []
     supervised = config.loss.objective == "sft"
+    end = prompting.end(tokenizer)
     for ranking in rankings:
         if ranking.reason is not None and not (supervised and ranking.reason in (Reason.TIED, Reason.TOO_FEW)):
             left_out[ranking.reason.value] += 1
@@ -96,10 +98,11 @@ def make_examples(
         example, dropped = tokenize(
             ranking,
             *chosen,
-            encode_prompt=tokenizer.encode,
-            encode_completion=lambda text: tokenizer.encode(text, add_special_tokens=False),
-            eos=tokenizer.eos_token_id,
-            template=template,
+            encode_prompt=lambda text: prompting.encode(tokenizer, text),
+            encode_completion=lambda prompt, text: tokenizer.encode(
+                prompting.answer(prompt, text), add_special_tokens=False
+            ),
+            eos=end,
             max_length=config.max_length,
             max_tokens=config.tokens_per_pass,
             compares=not supervised,

@@ -123,7 +123,7 @@ def test_the_openai_client_gets_errors_that_it_knows(service, client):
     with pytest.raises(openai.NotFoundError, match="does not exist"):
         client.completions.create(model="other", prompt="a")
     with pytest.raises(openai.BadRequestError) as caught:
-        client.completions.create(model="rrtf", prompt="a" * 3000, max_tokens=100)
+        client.completions.create(model="rrtf", prompt="a" * 3000, max_tokens=100, echo=True)
     assert "512" in caught.value.message
     with pytest.raises(openai.BadRequestError) as caught:
         client.completions.create(model="rrtf", prompt="a", temperature=9)
@@ -182,7 +182,7 @@ def test_the_openai_client_gets_errors_that_it_knows(service, client):
                 "samplers": ["top_k", "top_p", "infill"],
                 "cache_prompt": True,
                 "t_max_prompt_ms": 500,
-                "t_max_predict_ms": 1000,
+                "t_max_predict_ms": 100_000,
                 "response_fields": ["content", "timings/prompt_n"],
             },
             lambda answer: answer.json()["content"],
@@ -210,6 +210,114 @@ def test_editors_get_the_same_middle(http, client, path, body, read):
     asked = {"model": "rrtf", "prompt": PREFIX, "suffix": SUFFIX, "max_tokens": 24, "temperature": 0}
     assert read(answer) == client.completions.create(**asked).choices[0].text
     assert "fim_" not in answer.text
+
+
+ZED = f"<|code_prefix|>{PREFIX}<|code_suffix|>{SUFFIX}<|code_middle|>"
+LLAMA_VIM = {
+    "id_slot": 0,
+    "model": "",
+    "input_prefix": PREFIX,
+    "input_suffix": SUFFIX,
+    "input_extra": [],
+    "prompt": "    re",
+    "n_predict": 24,
+    "stop": [],
+    "n_indent": 4,
+    "top_k": 40,
+    "top_p": 0.9,
+    "samplers": ["top_k", "top_p", "infill"],
+    "stream": False,
+    "cache_prompt": True,
+    "t_max_prompt_ms": 500,
+    "t_max_predict_ms": 250,
+    "response_fields": ["content", "timings/prompt_n", "timings/predicted_ms", "truncated", "tokens_cached"],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        # As they come, nothing set to suit us: Continue asks for 4,096 tokens of a model that it does not know.
+        ("/v1/fim/completions", {"model": "rrtf", "prompt": PREFIX, "suffix": SUFFIX, "max_tokens": 4096,
+                                 "temperature": 0.01, "stop": ["/src/", "```"], "stream": True}),
+        ("/v1/completions", {"model": "rrtf", "prompt": ZED, "max_tokens": 4096, "temperature": None,
+                             "stop": ["<|endoftext|>", "<|code_prefix|>"], "environment": None}),
+        ("/v1/completions", {"model": "rrtf", "prompt": PREFIX, "suffix": SUFFIX, "max_tokens": 256, "stream": True,
+                             "n": 1, "stop": ["\n\n"]}),
+        ("/infill", LLAMA_VIM),
+        ("/infill", LLAMA_VIM | {"n_cmpl": 3, "t_max_predict_ms": 0}),
+    ],
+    ids=["continue", "zed", "minuet", "llama.vim", "llama.vscode"],
+)  # fmt: skip
+def test_a_clients_own_request_is_answered(http, path, body):
+    answer = http.post(path, json=body)
+    assert answer.status_code == 200, answer.text
+    assert '"' in answer.text
+    assert '": "' not in answer.text
+
+
+def test_vim_finds_the_content_in_the_raw_answer(http, tmp_path):
+    """llama.vim looks for it in the text, before it parses it."""
+    if not (vim := shutil.which("vim")):
+        pytest.skip("no Vim on this machine (apt-get install vim)")
+    answer = http.post("/infill", json=LLAMA_VIM | {"t_max_predict_ms": 0})
+    (tmp_path / "raw").write_text(answer.text)
+    script = tmp_path / "check.vim"
+    script.write_text(
+        f"let raw = join(readfile('{tmp_path}/raw'), \"\\n\")\n"
+        'let found = raw =~# \'\\v"content"\\s*:"\' ? json_decode(raw) : {}\n'
+        f"call writefile([get(found, 'content', 'NOT FOUND'), get(found, 'timings/prompt_n', 0)], '{tmp_path}/out')\n"
+        "qall!\n"
+    )
+    done = subprocess.run([vim, "-u", "NONE", "-es", "-S", script], capture_output=True, text=True, timeout=LIMIT_S)
+    content, prompt_n = (tmp_path / "out").read_text().rsplit("\n", 2)[:2]
+    assert content.split("\n")[0] == answer.json()["content"].split("\n")[0], done
+    assert int(prompt_n) > 0
+
+
+def test_fields_that_reach_the_engine(http, client):
+    plain = {"model": "rrtf", "prompt": PREFIX, "max_tokens": 8, "temperature": 0}
+    greedy = client.completions.create(**plain, n=3)
+    assert len({choice.text for choice in greedy.choices}) == 1
+    assert [choice.index for choice in greedy.choices] == [0, 1, 2]
+    first = http.post("/v1/completions", json=plain | {"logprobs": 1}).json()["choices"][0]
+    token = next(iter(first["logprobs"]["top_logprobs"][0]))
+    ids = http.post("/v1/completions", json=plain | {"echo": True, "max_tokens": 0, "logprobs": 1}).json()
+    assert ids["choices"][0]["text"].startswith(PREFIX)
+    assert ids["choices"][0]["logprobs"]["token_logprobs"][0] is None
+    banned = http.post("/v1/completions", json=plain | {"bad_words": [token]}).json()["choices"][0]["text"]
+    assert banned != first["text"] or token not in first["text"]
+    long = http.post("/v1/completions", json=plain | {"max_tokens": 4096, "min_tokens": 50, "stop": None}).json()
+    assert long["usage"]["completion_tokens"] >= 50
+    assert client.models.retrieve("rrtf").created > 1_700_000_000
+
+
+def test_an_empty_prompt_is_refused_at_once(service, http):
+    ours = psutil.Process().children(recursive=True)
+    (gateway,) = [p for p in ours if "ServeReplica:gateway" in p.name() or "gateway:Gateway" in " ".join(p.cmdline())]
+    before = gateway.memory_info().rss
+    for _ in range(5):
+        answer = http.post("/v1/completions", json={"model": "rrtf", "prompt": "", "max_tokens": 8})
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] == "prompt"
+    assert gateway.memory_info().rss - before < 50 << 20
+
+
+def test_a_prompt_longer_than_the_context_is_cut(http):
+    body = {"prompt": "total = total + number\n" * 500, "max_tokens": 8, "temperature": 0}
+    answer = http.post("/v1/completions", json=body)
+    assert answer.status_code == 200, answer.text
+    assert 256 < answer.json()["usage"]["prompt_tokens"] <= 504
+
+
+def test_an_offer_of_http2_goes_through_the_proxy(service):
+    url, key = service
+    if not (curl := shutil.which("curl")):
+        pytest.skip("no curl on this machine")
+    body = json.dumps({"prompt": PREFIX, "max_tokens": 4})
+    command = [curl, "-s", "--http2", f"{url}/v1/completions", "-H", f"Authorization: Bearer {key}", "-d", body]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+    assert json.loads(done.stdout)["choices"], done
 
 
 def test_llama_vscode_warms_the_prefix_cache(http):

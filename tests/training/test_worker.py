@@ -7,6 +7,7 @@ from rrtf_ray.core.ranking import rank
 from rrtf_ray.errors import ConfigError, InputError
 from rrtf_ray.records import Outcome, Reason
 from rrtf_ray.stages.preflight import check_training
+from rrtf_ray.store.prompting import Prompting
 from rrtf_ray.store.run_dir import RunDir
 from rrtf_ray.training.worker import make_examples
 from tests.records_for_tests import candidate, group
@@ -34,7 +35,7 @@ def ranked(number, *candidates):
 
 @pytest.mark.parametrize("special", [{"eos_token": EOS}, {"eos_token": EOS, "pad_token": EOS}])
 def test_without_a_pad_token_or_with_pad_as_eos_the_end_is_taught_all_the_same(special):
-    (example,), left_out = make_examples([ranked(1, GOOD, BAD)], bytes_tokenizer(**special), "{prompt}", TrainConfig())
+    (example,), left_out = make_examples([ranked(1, GOOD, BAD)], bytes_tokenizer(**special), Prompting(), TrainConfig())
     assert [response[-1] for response in example.responses] == [0, 0]
     assert 0 not in example.prompt
     assert not left_out
@@ -50,7 +51,7 @@ def test_what_cannot_be_trained_on_is_left_out_and_counted():
         ranked(6, GOOD, BAD, candidate("s1", Outcome.FAILED, completion="y" * 300)),
     ]
     config = TrainConfig(max_length=200)
-    examples, left_out = make_examples(rankings, bytes_tokenizer(eos_token=EOS), "{prompt}", config)
+    examples, left_out = make_examples(rankings, bytes_tokenizer(eos_token=EOS), Prompting(), config)
     assert [e.problem_id for e in examples] == ["p/1", "p/6"]
     assert left_out == {
         Reason.TOO_FEW: 1,
@@ -64,7 +65,7 @@ def test_what_cannot_be_trained_on_is_left_out_and_counted():
 def test_supervised_training_takes_the_target_alone_where_nothing_could_be_compared():
     config = TrainConfig(loss=LossConfig(objective="sft"))
     rankings = [ranked(1, GOOD, BAD), ranked(2, GOOD)]
-    examples, left_out = make_examples(rankings, bytes_tokenizer(eos_token=EOS), "{prompt}", config)
+    examples, left_out = make_examples(rankings, bytes_tokenizer(eos_token=EOS), Prompting(), config)
     assert [len(e.responses) for e in examples] == [1, 1]
     assert not left_out
 
