@@ -134,10 +134,15 @@ def gateway_from_arguments(args: dict[str, Any]) -> Any:
 
 
 @contextlib.contextmanager
-def served(settings: ServeSettings, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def served(
+    settings: ServeSettings, host: str = "127.0.0.1", port: int = 0, *, ends_with_cluster: bool = False
+) -> Iterator[str]:
     """Serve a checkpoint for the duration of the block; yields the service's URL once it answers.
 
-    port: 0 takes a free one. Raises StageError if it does not start within START_LIMIT_S.
+    port: 0 takes a free one. ends_with_cluster: the caller ends the cluster next, so a service that did not come to
+    answer is not ended by itself: Ray Serve would wait for its replicas to be ready first.
+
+    Raises StageError if it does not start within START_LIMIT_S.
     """
     from ray import serve
 
@@ -151,6 +156,7 @@ def served(settings: ServeSettings, host: str = "127.0.0.1", port: int = 0) -> I
     engine, gateway = engine_app(settings.engine), gateway_app(settings.gateway)
     port = port or free_port()
     serve.start(http_options={"host": host, "port": port})
+    answers = False
     try:
         # Not serve.run: it waits without limit for replicas that may never be placed.
         serve.run_many(
@@ -164,9 +170,11 @@ def served(settings: ServeSettings, host: str = "127.0.0.1", port: int = 0) -> I
         wait_until_running([engine_name(settings.engine.name, 1), GATEWAY], deadline)
         url = f"http://{host}:{port}"
         _wait_until_well(url, deadline)
+        answers = True
         yield url
     finally:
-        serve.shutdown()
+        if answers or not ends_with_cluster:
+            serve.shutdown()
 
 
 def drain(limit_s: float) -> int:

@@ -36,10 +36,10 @@ def host(settings: ServeSettings, address: str, port: int) -> None:
     cpus = max(settings.engine.cpus * settings.engine.max_replicas + 2, os.cpu_count() or 1)
     with only_our_lines(str(log)), _Signals() as signals:
         try:
-            with joined(ClusterConfig(num_cpus=int(cpus))):
+            with joined(ClusterConfig(num_cpus=int(cpus))) as own_session:
                 signals.take()  # Ray's own handler of SIGTERM aborts the process
                 say(f"serve: starting {settings.engine.model} (libraries log to {log})")
-                with served(settings, address, port) as url:
+                with served(settings, address, port, ends_with_cluster=own_session is not None) as url:
                     engine = settings.engine
                     say(f"serve: {url} answers for model {engine.name!r} ({engine.max_model_len} tokens of context)")
                     say(f"serve: try it in a browser at {url}/ - Ctrl+C ends the service")

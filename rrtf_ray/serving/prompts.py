@@ -52,7 +52,7 @@ def _fitted(engine: Engine, prompt: Prompt, max_tokens: int, whole: bool) -> tup
     if len(tokens) <= room:
         return prompt, min(max_tokens, context - len(tokens)), False
     if whole:
-        raise invalid("prompt", f"prompt has more than the {room} tokens that the context has room for; shorten it")
+        raise invalid("prompt", f"prompt has {len(tokens)} tokens or more, and the context is {context}; shorten it")
     return [*start, *tokens[len(tokens) - room + len(start) :]], context - room, True
 
 
