@@ -1,26 +1,25 @@
-"""Rows of a source: JSON Lines or a JSON list, plain or gzip, on any filesystem that fsspec knows; or a data
-set of the Hugging Face Hub.
+"""Rows of a source: a file (`rrtf_ray.problems.containers`) on any filesystem that fsspec knows, or a data set of the
+Hugging Face Hub.
 
-In: a path, a URI, `hf:org/name[:config][:split]` or `org/name`. Out: `Row`s that know their place:
-every complaint names file and line. Parquet data sets of our own are read in `rrtf_ray.problems.dataset`.
+In: a path, a URI, `hf:org/name[:config][:split]` or `org/name`. Out: `Row`s that know their place: every complaint
+names file and line. Parquet data sets of our own are read in `rrtf_ray.problems.dataset`.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import re
-import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
 from rrtf_ray.errors import DataError
+from rrtf_ray.problems.containers import entries_in
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_FILE_SUFFIX = re.compile(r"\.(jsonl?|ndjson|gz|parquet|txt|csv)$", re.IGNORECASE)
+_FILE_SUFFIX = re.compile(r"\.(jsonl?|ndjson|gz|bz2|xz|zst|zip|parquet|txt|csv)$", re.IGNORECASE)
+_IDS = frozenset({"task_id", "problem_id", "question_id", "id", "name"})
 _SPLITS = frozenset({"train", "test", "validation", "valid", "dev", "prompt", "all"})
 
 
@@ -60,6 +59,16 @@ class Row:
             raise self.error(f"the field {name!r} is {_shown(value)}, expected a number")
         return value
 
+    def json(self, name: str) -> Any:
+        """The field as the value that it is, or that its text is as JSON; None where it is missing or empty."""
+        value = self.fields.get(name)
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value, parse_constant=_constant) if value.strip() else None
+        except (ValueError, RecursionError) as error:
+            raise self.error(f"the field {name!r} is not JSON ({error}): {_shown(value)}; correct it") from error
+
     def error(self, message: str) -> DataError:
         """A DataError that begins with this row's place."""
         return DataError(f"{self.place}: {message}")
@@ -69,6 +78,10 @@ class Row:
         if value is None:
             raise self.error(f"the field {name!r} is missing; the row has {', '.join(self.fields) or 'no fields'}")
         return value
+
+
+def _constant(text: str) -> float:
+    return float(text.replace("Infinity", "inf"))
 
 
 def _shown(value: Any) -> str:
@@ -116,63 +129,22 @@ def _file_rows(source: str) -> Iterator[Row]:
 
 
 def rows_in(source: str, stream: IO[bytes]) -> Iterator[Row]:
-    """The rows of an open file, plain or gzip; `source` is its name for messages. Raises DataError."""
-    try:
-        yield from _rows_of(source, _unzipped(stream))
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{source}: broken gzip data ({error}); fetch the file again") from error
+    """The rows of an open file (see `rrtf_ray.problems.containers`); `source` is its name for messages.
+
+    A row of an object of rows has its name as `task_id` where it has no id of its own. Raises DataError.
+    """
+    for entry in entries_in(source, stream):
+        row = row_of(entry.place, entry.value)
+        if entry.key is not None and not _IDS & row.fields.keys():
+            row = replace(row, fields={"task_id": entry.key, **row.fields})
+        yield row
 
 
-def _unzipped(raw: IO[bytes]) -> IO[bytes]:
-    """By content, because names lie: a gzip stream begins with 1f 8b."""
-    buffered = io.BufferedReader(cast("io.RawIOBase", raw))
-    if buffered.peek(2)[:2] == b"\x1f\x8b":
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=buffered))
-    return buffered
-
-
-def _rows_of(source: str, stream: IO[bytes]) -> Iterator[Row]:
-    for number, line in enumerate(stream, 1):
-        place = f"{source}:{number}"
-        text = _decoded(place, line).strip()
-        if number == 1:
-            text = text.removeprefix("\ufeff")
-        if not text:
-            continue
-        if text.startswith("[") and number == 1:  # a JSON list: there are no lines to name, only items
-            yield from _items_of(source, text + "\n" + _decoded(source, stream.read()))
-            return
-        yield _row(place, _parsed(place, text))
-
-
-def _items_of(source: str, text: str) -> Iterator[Row]:
-    for number, item in enumerate(_parsed(source, text), 1):
-        yield _row(f"{source}:item {number}", item)
-
-
-def _row(place: str, value: Any) -> Row:
+def row_of(place: str, value: Any) -> Row:
+    """The value as a row; raises DataError where it is no object."""
     if not isinstance(value, dict):
         raise DataError(f"{place}: {_shown(value)} is not a JSON object; every row is one {{...}} with named fields")
     return Row(place, value)
-
-
-def _decoded(place: str, data: bytes) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{place}: not UTF-8 (byte {error.start} is {data[error.start]:#04x}); convert the file"
-        ) from error
-
-
-def _parsed(place: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"{place} column {error.colno}" if error.lineno == 1 else f"{place} line {error.lineno}"
-        raise DataError(
-            f"{where}: malformed JSON ({error.msg}); each line is one object, or the file is one list of them"
-        ) from error
 
 
 def _hub_rows(source: str) -> Iterator[Row]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import sys
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rrtf_ray.errors import DataError, InputError
@@ -15,6 +21,13 @@ from rrtf_ray.problems import format_of, load, read_manifest, read_problems, wri
 from rrtf_ray.problems.source import _hub_parts, is_hub
 from rrtf_ray.records import Problem
 from tests.problems import rows
+
+
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": lambda data: bytes(pa.compress(data, "zstd", asbytes=True)),
+}
 
 
 def ids(format_name: str, source: str) -> list[str]:
@@ -26,7 +39,9 @@ def three() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "kind", ["jsonl", "list", "indented", "gzip", "gzip_without_name", "bom", "blank_lines", "uri"]
+    "kind",
+    ["jsonl", "list", "indented", "gzip", "gzip_without_name", "bom", "bom_list", "blank_lines", "uri", "bz2", "xz"]
+    + ["zst", "zip", "zip_of_gz", "parquet", "mapping", "indented_mapping"],
 )
 def test_sources(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
@@ -40,6 +55,22 @@ def test_sources(kind: str, tmp_path: Path) -> None:
         path = tmp_path / ("p.jsonl.gz" if kind == "gzip" else "p.jsonl")
         path.write_bytes(gzip.compress(text.encode()))
         source = str(path)
+    elif kind == "bom_list":
+        path.write_text("\ufeff\n" + json.dumps(three()), encoding="utf-8")
+    elif kind in PACK:
+        path.write_bytes(PACK[kind](text.encode()))
+    elif kind.startswith("zip"):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("README.md", "Three rows.")
+            if kind == "zip":
+                archive.writestr("data/p.jsonl", text)
+            else:
+                archive.writestr("data/p.jsonl.gz", gzip.compress(text.encode()))
+    elif kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(three()), path)
+    elif kind.endswith("mapping"):
+        mapping = {row["task_id"]: without(row, "task_id") for row in three()}
+        path.write_text(json.dumps(mapping, indent=1 if kind.startswith("indented") else None), encoding="utf-8")
     elif kind == "bom":
         path.write_text("\ufeff" + text, encoding="utf-8")
     elif kind == "blank_lines":
@@ -142,7 +173,14 @@ def test_a_wrong_row_is_named(format_name: str, row: Any, text: str, tmp_path: P
         (b"", r"p\.jsonl: the file is empty"),
         (b"\n\n", r"p\.jsonl: the file is empty"),
         (b'{"task_id": 1,\n', r"p\.jsonl:1 .*malformed JSON"),
-        (b'[{"task_id": 1},\n', r"p\.jsonl line \d: malformed JSON"),
+        (f"[{json.dumps(rows.humaneval())},\n".encode(), r"p\.jsonl line \d: malformed JSON"),
+        (json.dumps({"own/1": rows.humaneval()}, indent=1)[:-2].encode(), r"p\.jsonl line \d+: malformed JSON"),
+        (bz2.compress(b'{"task_id": "x"}' * 99)[:-20], r"p\.jsonl: broken bzip2 data"),
+        (lzma.compress(b'{"task_id": "x"}' * 99)[:-20], r"p\.jsonl: broken xz data"),
+        (pa.compress(b'{"task_id": "x"}' * 99, "zstd", asbytes=True)[:-9], r"p\.jsonl: broken zstd data"),
+        (b"PK\x03\x04broken", r"p\.jsonl: broken zip data"),
+        (b"PAR1broken", r"p\.jsonl: cannot be read as Parquet"),
+        (b"[" * 100_000, r"p\.jsonl line 1: malformed JSON \(nested too deep"),
         (b'{"task_id": "\xff"}\n', r"p\.jsonl:1: not UTF-8 \(byte 13 is 0xff\)"),
         (b"\x1f\x8b\x00broken", r"p\.jsonl: broken gzip data"),
         (gzip.compress(b'{"task_id": "x"}' * 99, mtime=0)[:-20], r"p\.jsonl: broken gzip data"),
