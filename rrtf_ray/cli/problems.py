@@ -1,4 +1,4 @@
-"""`rrtf problems import` and `rrtf problems check`."""
+"""`rrtf problems import`, `rrtf problems check` and `rrtf problems formats`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ def add(commands: Any) -> None:
     load = command(actions, "import", _import, "turn a public problem file into a data set of this project")
     load.add_argument(
         "--format",
-        required=True,
-        help="humaneval, mbpp, mbpp-challenge, evalplus, leetcode, stdio or parquet",
+        default="auto",
+        help="one that `problems formats` lists (default: recognised by the fields of the first row)",
     )
-    load.add_argument("--input", required=True, help="a file (gz too), a URI, or a Hugging Face data set id")
+    load.add_argument(
+        "--input", required=True, help="a file (JSON or Parquet, packed too), a URI, or a Hugging Face data set id"
+    )
     load.add_argument("--output", required=True, help="the directory or URI to write")
     load.add_argument("--split", choices=("train", "held_out"), help="put all problems into this split")
+    command(actions, "formats", _formats, "list the formats that can be imported")
     check = command(actions, "check", _check, "run every reference solution against its own tests")
     check.add_argument("directory", help="what `problems import` wrote")
     check.add_argument("--limit", type=positive, metavar="N", help="only the first N problems")
@@ -36,9 +39,18 @@ def _import(args: argparse.Namespace) -> int:
     from rrtf_ray import problems
     from rrtf_ray.records import Split
 
-    found = problems.load(args.format, args.input, split=Split(args.split) if args.split else None)
-    manifest = problems.write_problems(found, args.output, format_name=args.format, source=os.path.basename(args.input))
+    name = problems.format_of(args.input) if args.format == "auto" else args.format
+    found = problems.load(name, args.input, split=Split(args.split) if args.split else None)
+    manifest = problems.write_problems(found, args.output, format_name=name, source=os.path.basename(args.input))
     print(f"{manifest['num_problems']} problems written to {args.output}")
+    return 0
+
+
+def _formats(args: argparse.Namespace) -> int:
+    from rrtf_ray.problems.catalogue import table
+
+    for name, about, fields in table():
+        print(f"{name}\n    {about}\n    recognised by {fields}".replace("`", ""))
     return 0
 
 

@@ -1,7 +1,7 @@
 """What a file of rows is wrapped in: gzip, bzip2, xz, zstd, zip or Parquet, or a JSON list, object or lines.
 
-In: an open file and its name. Out: its values one by one, each with its place (file and line, item or key). All of it is
-recognised by content, because names lie, and read as a stream: only one value is in memory (of Parquet, one batch).
+In: an open file and its name. Out: its values one by one, each with its place (file and line, item or key). All of it
+is recognised by content, because names lie, and read as a stream: one value is in memory (of Parquet, one batch).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _BEGINS_OBJECT = re.compile(rb'\{\s*("(?:[^"\\]|\\.)*"\s*:\s*[{\[]?\s*)?')
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
+_Stream = io.BufferedReader  # with `peek`
 Found = tuple[str, Any, str | None]
 """Place, value, key."""
 
@@ -59,7 +60,7 @@ def entries_in(source: str, stream: IO[bytes]) -> Iterator[Entry]:
 def _values(source: str, raw: IO[bytes], depth: int) -> Iterator[Found]:
     if depth > _MAX_WRAPPINGS:
         raise DataError(f"{source}: is wrapped more than {_MAX_WRAPPINGS} times; unpack it and give the file inside")
-    stream = io.BufferedReader(cast("io.RawIOBase", raw))
+    stream: _Stream = io.BufferedReader(cast("io.RawIOBase", raw))
     magic = stream.peek(6)[:6]
     for mark, kind, opened in _PACKED:
         if magic.startswith(mark):
@@ -73,13 +74,13 @@ def _values(source: str, raw: IO[bytes], depth: int) -> Iterator[Found]:
         yield from _json(source, stream)
 
 
-def _zstd(stream: io.BufferedReader) -> Any:
+def _zstd(stream: _Stream) -> Any:
     import pyarrow as pa  # it reads zstd without another package
 
     return pa.CompressedInputStream(stream, "zstd")
 
 
-_PACKED: tuple[tuple[bytes, str, Callable[[io.BufferedReader], Any]], ...] = (
+_PACKED: tuple[tuple[bytes, str, Callable[[_Stream], Any]], ...] = (
     (b"\x1f\x8b", "gzip", lambda stream: gzip.GzipFile(fileobj=stream)),
     (b"BZh", "bzip2", bz2.BZ2File),
     (b"\xfd7zXZ\x00", "xz", lzma.LZMAFile),
@@ -87,9 +88,7 @@ _PACKED: tuple[tuple[bytes, str, Callable[[io.BufferedReader], Any]], ...] = (
 )
 
 
-def _unpacked(
-    source: str, kind: str, opened: Callable[[io.BufferedReader], Any], stream: io.BufferedReader, depth: int
-) -> Iterator[Found]:
+def _unpacked(source: str, kind: str, opened: Callable[[_Stream], Any], stream: _Stream, depth: int) -> Iterator[Found]:
     try:
         yield from _values(source, opened(stream), depth + 1)
     except (EOFError, zlib.error, lzma.LZMAError) as error:
@@ -100,7 +99,7 @@ def _unpacked(
         raise DataError(f"{source}: broken {kind} data ({error}); fetch the file again") from error
 
 
-def _zip(source: str, stream: io.BufferedReader, depth: int) -> Iterator[Found]:
+def _zip(source: str, stream: _Stream, depth: int) -> Iterator[Found]:
     if not stream.seekable():
         raise DataError(f"{source}: a zip file inside another file cannot be read; unpack it first")
     try:
@@ -125,7 +124,7 @@ def _zip(source: str, stream: io.BufferedReader, depth: int) -> Iterator[Found]:
                 raise DataError(f"{source}/{info.filename}: {error}; unpack it and give the file itself") from error
 
 
-def _parquet(source: str, stream: io.BufferedReader) -> Iterator[Found]:
+def _parquet(source: str, stream: _Stream) -> Iterator[Found]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -145,7 +144,7 @@ def _parquet(source: str, stream: io.BufferedReader) -> Iterator[Found]:
 # --- JSON
 
 
-def _json(source: str, stream: io.BufferedReader) -> Iterator[Found]:
+def _json(source: str, stream: _Stream) -> Iterator[Found]:
     line = _skip_blanks(stream)
     if stream.peek(1)[:1] == b"[":
         yield from _Elements(source, stream, b"", line).items()
@@ -165,7 +164,7 @@ def _json(source: str, stream: io.BufferedReader) -> Iterator[Found]:
                 yield place, value, None
 
 
-def _skip_blanks(stream: io.BufferedReader) -> int:
+def _skip_blanks(stream: _Stream) -> int:
     """Read up to the first character that counts; the number of its line."""
     if stream.peek(3)[:3] == b"\xef\xbb\xbf":
         stream.read(3)
@@ -175,7 +174,7 @@ def _skip_blanks(stream: io.BufferedReader) -> int:
     return line
 
 
-def _lines(source: str, stream: io.BufferedReader, first: int) -> Iterator[tuple[int, bytes]]:
+def _lines(source: str, stream: _Stream, first: int) -> Iterator[tuple[int, bytes]]:
     number = first
     while data := stream.readline(MAX_VALUE):
         yield number, data

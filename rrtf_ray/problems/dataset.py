@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -105,7 +106,7 @@ def read_problems(dir_uri: str) -> Iterator[Problem]:
 
 def read_rows_of(dir_uri: str) -> Iterator[tuple[Row, Problem]]:
     """As `read_problems`, with each problem's place; a single Parquet file is accepted too (no manifest)."""
-    if dir_uri.endswith(".parquet"):
+    if dir_uri.endswith(".parquet") or Path(dir_uri).is_file():
         places = [dir_uri]
     else:
         places = [join(dir_uri, name) for name in read_manifest(dir_uri).get("parts", [])]

@@ -13,13 +13,13 @@ from rrtf_ray.errors import DataError
 from rrtf_ray.problems.source import Row
 from rrtf_ray.records import Language, Problem, Split
 
-_HUMANEVAL_ID = re.compile(r"HumanEval/.*|JavaScript/\d+")
+_HUMANEVAL_ID = re.compile(r"(?:\w+/)?HumanEval/.*|(?:Python|JavaScript)/\d+")
 _MBPP_ID = re.compile(r"mbpp\w*/(\d+)", re.IGNORECASE)
 
 
 def split_of(task_id: str) -> Split:
-    """The usual split of a public problem: HumanEval is held out (in HumanEval-X `JavaScript/0` and so on), and so is
-    MBPP's test split (11 to 510).
+    """The usual split of a public problem: HumanEval is held out (`JavaScript/0` and so on in HumanEval-X, and
+    `SingleLineInfilling/HumanEval/0/L0` and so on with holes), and so is MBPP's test split (11 to 510).
 
     MBPP's 1-10 are its few-shot prompts, 511-600 its validation and 601-974 its train split: all train here.
     """

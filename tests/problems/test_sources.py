@@ -22,7 +22,6 @@ from rrtf_ray.problems.source import _hub_parts, is_hub
 from rrtf_ray.records import Problem
 from tests.problems import rows
 
-
 PACK: dict[str, Callable[[bytes], bytes]] = {
     "bz2": bz2.compress,
     "xz": lzma.compress,
@@ -40,8 +39,10 @@ def three() -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "kind",
-    ["jsonl", "list", "indented", "gzip", "gzip_without_name", "bom", "bom_list", "blank_lines", "uri", "bz2", "xz"]
-    + ["zst", "zip", "zip_of_gz", "parquet", "mapping", "indented_mapping"],
+    [
+        *("jsonl", "list", "indented", "gzip", "gzip_without_name", "bom", "bom_list", "blank_lines", "uri", "bz2"),
+        *("xz", "zst", "zip", "zip_of_gz", "parquet", "mapping", "indented_mapping"),
+    ],
 )
 def test_sources(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
@@ -212,8 +213,8 @@ def test_a_wrong_format_is_guessed(tmp_path: Path) -> None:
     source = rows.write_jsonl(tmp_path / "q.jsonl", [{"question": 1}])
     with pytest.raises(DataError, match="it has question"):
         list(load("humaneval", source))
-    with pytest.raises(DataError, match="unknown problem format 'apps'; valid are evalplus, leetcode"):
-        list(load("apps", source))
+    with pytest.raises(DataError, match="unknown problem format 'nosuch'; valid are auto, evalplus, "):
+        list(load("nosuch", source))
 
 
 def test_hub_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

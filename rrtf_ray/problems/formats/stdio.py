@@ -2,7 +2,8 @@
 
 The statement is the field `prompt` (or `question`, `description`) where there is one; else the docstring of
 the solution's last documented function, with its signature, because the input holds its arguments. A row whose field
-`language` is "javascript" has its solution in JavaScript, and needs a statement.
+`language` is "javascript" has its solution in JavaScript, and needs a statement. A field `checker`, the source of
+`check(given, got, expected)` in Python, decides in place of the comparison.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ def _problem(row: Row) -> Problem:
     language = language_of(row)
     if not inputs or len(inputs) != len(outputs):
         raise row.error(f"problem {task_id!r} has {len(inputs)} inputs and {len(outputs)} outputs; give one each")
+    checker = row.text("checker", "")
+    if checker and "check" not in [function.name for function in functions_of(parsed(row, "checker", checker))]:
+        raise row.error("the field 'checker' defines no check(given, got, expected); define it or leave it empty")
     return Problem(
         id=task_id,
         prompt=statement(_statement(row, solution, inputs[0], outputs[0]), language),
         kind=ProblemKind.STDIO,
         entry_point="",
-        tests=tuple(Test(TestKind.STDIO, i, o) for i, o in zip(inputs, outputs, strict=True)),
+        tests=tuple(Test(TestKind.STDIO, i, o, checker=checker) for i, o in zip(inputs, outputs, strict=True)),
         reference=solution,
         split=split_of(task_id),
         language=language,
