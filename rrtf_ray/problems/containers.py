@@ -27,7 +27,7 @@ _CHUNK = 1 << 20
 _BATCH = 64
 _MAX_WRAPPINGS = 3
 _IN_ZIP = re.compile(r"\.(jsonl?|ndjson|parquet)(\.(gz|bz2|xz|zst))?$", re.IGNORECASE)
-_BEGINS_OBJECT = re.compile(rb'\{\s*("(?:[^"\\]|\\.)*"\s*:\s*[{\[]?\s*)?')
+_BEGINS_OBJECT = re.compile(rb'\{\s*("(?:[^"\\]|\\.)*"\s*:\s*[{\[]\s*)?')
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 

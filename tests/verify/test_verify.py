@@ -365,7 +365,7 @@ def test_interrupted_it_keeps_its_rows_and_leaves_no_process(rrtf: Any, tmp_path
         ('{"completion": "x"}', [":2: has neither 'task_id' nor 'prompt'"]),
         ('{"task_id": "own/0"}', [":2: needs 'samples' (a list of texts), 'completion' or 'solution'"]),
         ('{"task_id": "own/0", "completion": 3}', [":2: needs"]),
-        ('{"task_id": "own/0", "samples": ["x", null]}', [":2: needs"]),
+        ('{"task_id": "own/0", "samples": ["x", 3]}', [":2: needs"]),
         ('{"task_id": true, "completion": ""}', [":2: task_id=True is not a text or a whole number"]),
         (
             '{"task_id": "own/9", "completion": ""}',
