@@ -29,7 +29,7 @@ def convert(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
                 kind=ProblemKind.FUNCTION,
                 entry_point=row.text("entry_point"),
                 tests=(Test(TestKind.CHECK, with_modules(row.text("test"), prompt + rest)),),
-                reference=rest if has_code(rest) else prompt + rest,
+                reference=rest if has_code(rest) else f"\n{prompt}{rest}",
                 split=split_of(task_id),
             ),
         )

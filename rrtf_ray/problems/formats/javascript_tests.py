@@ -180,7 +180,10 @@ class _Reader:
         if kind == "name":
             return self._named(text)
         if text == "(":
-            return self.arguments()[-1]  # JavaScript's comma: the last one is the value
+            values = self.arguments()
+            if not values:
+                raise _Unread
+            return values[-1]  # JavaScript's comma: the last one is the value
         if text == "[":
             return f"[{', '.join(self.arguments(']'))}]"
         if text == "{":
