@@ -59,6 +59,17 @@ class Row:
             raise self.error(f"the field {name!r} is {_shown(value)}, expected a number")
         return value
 
+    def id(self, *names: str, default: str = "") -> str:
+        """The first of these fields that is there, as the id that its text or whole number is."""
+        for name in names:
+            value = self.fields.get(name)
+            if value is None:
+                continue
+            if not isinstance(value, str | int) or isinstance(value, bool):
+                raise self.error(f"the field {name!r} is {_shown(value)}, expected a text or a whole number")
+            return str(value)
+        return default or self.text(names[0])
+
     def json(self, name: str) -> Any:
         """The field as the value that it is, or that its text is as JSON; None where it is missing or empty."""
         value = self.fields.get(name)

@@ -330,7 +330,7 @@ PUBLIC: dict[str, Callable[[], Row]] = {
 """A row by the name of its format and, after a blank, of its variant."""
 
 
-def public_row(name: str, **changes: Any) -> Row:
+def public_row(name: str, /, **changes: Any) -> Row:
     return {**PUBLIC[name](), **changes}
 
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from rrtf_ray.sandbox import Limits, Sandbox
 from rrtf_ray.schemas import from_row, to_row
 from rrtf_ray.verify import verify
 from tests.problems import rows
+from tests.problems.public_rows import PUBLIC, public_row
 
 LIMITS = Limits(wall_s=10.0, cpu_s=2.0, memory_mb=512)
 Row = dict[str, Any]
@@ -43,6 +45,7 @@ ONE_EACH: dict[str, Callable[..., Row]] = {
     "leetcode": rows.leetcode,
     "stdio": rows.stdio,
     "evalplus": rows.evalplus,
+    **{name: partial(public_row, name) for name in PUBLIC},
 }
 # Fields that the formats read but the small rows do not have.
 OPTIONAL: dict[str, Row] = {
@@ -108,10 +111,18 @@ def hostile(value: Any, payload: str) -> Iterator[Any]:
         yield f"{value}\n{payload}\n"
         if value and "\n" not in value:
             yield f"({payload}, {value})[1]"
+        if value[:1] in ("[", "{") and value[-1:] in ("]", "}"):
+            with contextlib.suppress(ValueError):
+                yield from map(json.dumps, hostile(json.loads(value), payload))
     elif isinstance(value, list):
         yield payload
         for changed in hostile(value[0], payload) if value else ():
             yield [changed, *value[1:]]
+    elif isinstance(value, dict):
+        yield payload
+        for key, inner in value.items():
+            for changed in hostile(inner, payload):
+                yield {**value, key: changed}
     else:
         yield payload
 
@@ -123,16 +134,20 @@ def hostile_rows(name: str, outside: Outside) -> Iterator[Row]:
     for field, value in row.items():
         for number, changed in enumerate(hostile(value, make(f"{name}-{field}"))):
             other = {**row, field: changed}
-            if field != "task_id":
+            if field != "task_id" and name not in PUBLIC:
                 other["task_id"] = 601 + number if name.startswith("mbpp") else f"{field}/{number}"
             yield other
+
+
+def format_of_row(name: str) -> str:
+    return name.split()[0].removesuffix("-javascript")
 
 
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_no_field_of_a_row_runs_outside_the_sandbox(name: str, outside: Outside, tmp_path: Path) -> None:
     if "javascript" in name and not shutil.which("node"):
         pytest.skip("there is no node here")
-    format_name = name.removesuffix("-javascript")
+    format_name = format_of_row(name)
     problems: dict[str, Problem] = {}
     for row in hostile_rows(name, outside):
         source = rows.write_jsonl(tmp_path / "p.jsonl", [row])
@@ -161,26 +176,28 @@ def test_no_sample_and_no_problem_of_a_verified_file_runs_outside_the_sandbox(
     row = ONE_EACH["humaneval" if name == "parquet" else name]()
     make = outside.javascript if "javascript" in name else outside.payload
     # In what is run, so that the file is accepted and the rest of the line is reached.
-    for field in {"canonical_solution", "code", "completion", "solution"} & row.keys():
+    for field in {"canonical_solution", "code", "completion", "solution", "solution_code"} & row.keys():
         row[field] = f"{row[field]}\n{make(field)}\n"
     if "contract" in row:
         row["contract"] += f"  assert {make('contract')}\n"
     problems = rows.write_jsonl(tmp_path / "p.jsonl", [row])
+    format_name = "humaneval" if name == "parquet" else format_of_row(name)
+    task_id = next(load(format_name, problems)).id
     if name == "parquet":
         problems = str(tmp_path / "set")
         write_problems(load("humaneval", str(tmp_path / "p.jsonl")), problems)
     body = "    return x\n" if "javascript" not in name else " return x }\n"
     payloads = [make("sample"), f"{make('line')}\n{body}", f"{body}\n{make('after')}\n"]
-    samples = [{"task_id": row["task_id"], key: text} for key in ("completion", "solution") for text in payloads]
-    samples += [{"task_id": row["task_id"], "samples": payloads}]
+    samples = [{"task_id": task_id, key: text} for key in ("completion", "solution") for text in payloads]
+    samples += [{"task_id": task_id, "samples": payloads}]
     path = rows.write_jsonl(tmp_path / "s.jsonl", samples)
-    verify(problems, path, workers=1, format=name.removesuffix("-javascript"))
+    verify(problems, path, workers=1, format="parquet" if name == "parquet" else format_name)
     assert len((tmp_path / "s.results.jsonl").read_text().splitlines()) == 9
     assert not outside.traces()
     for field in ("task_id", "prompt", "samples"):
         path = rows.write_jsonl(tmp_path / f"{field}.jsonl", [{**samples[0], field: make(field)}])
         with pytest.raises(RRTFError) if field != "prompt" else tempfile.TemporaryDirectory():
-            verify(problems, path, workers=1, format=name.removesuffix("-javascript"))
+            verify(problems, path, workers=1, format="parquet" if name == "parquet" else format_name)
         assert not outside.traces()
 
 
@@ -239,4 +256,4 @@ def test_a_parquet_file_unpickles_nothing(outside: Outside, tmp_path: Path) -> N
 
 
 def test_every_format_is_tried() -> None:
-    assert {name.removesuffix("-javascript") for name in ONE_EACH} | {"parquet"} == set(FORMATS)
+    assert {format_of_row(name) for name in ONE_EACH} | {"parquet"} == set(FORMATS)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import logging
 import pickle
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rrtf_ray import cli
 from rrtf_ray.core.extraction import extract_for
 from rrtf_ray.errors import DataError
 from rrtf_ray.execution import run_problem
 from rrtf_ray.problems import FORMATS, format_of, load
+from rrtf_ray.problems.catalogue import table
 from rrtf_ray.problems.formats import packed
 from rrtf_ray.problems.formats.javascript_tests import assertions_of
 from rrtf_ray.records import Language, Outcome, Problem, ProblemKind, Split, TestKind
@@ -28,7 +32,7 @@ from tests.problems.public_rows import PUBLIC, SOLUTIONS, public_row
 LIMITS = Limits(wall_s=120, cpu_s=30)
 
 
-def load_one(folder: Path, name: str, **changes: Any) -> Problem:
+def load_one(folder: Path, name: str, /, **changes: Any) -> Problem:
     [problem] = load("auto", rows.write_jsonl(folder / "own.jsonl", [public_row(name, **changes)]))
     return problem
 
@@ -98,6 +102,17 @@ def test_splits_of_benchmarks(tmp_path: Path) -> None:
     assert {name for name in PUBLIC if name.split()[0] in train} | {"multipl-e javascript", "mbppplus"} == set(
         PUBLIC
     ) - held_out
+
+
+def test_the_documentation_has_the_same_table(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "problems.md").read_text(encoding="utf-8")
+    lines = [f"| `{name}` | {about} | {fields} |" for name, about, fields in table()]
+    assert "| format | for | recognised by |\n|---|---|---|\n" + "\n".join(lines) + "\n\n" in page
+    assert cli.main(["problems", "formats"]) == 0
+    said = capsys.readouterr().out
+    for name, known in FORMATS.items():
+        assert f"{name}\n" in said
+        assert ", ".join(known.fields) in said
 
 
 # --- judges
@@ -172,6 +187,32 @@ def test_what_cannot_be_used_is_named(name: str, changes: Any, says: str, tmp_pa
     with pytest.raises(DataError, match=says) as caught:
         load_one(tmp_path, name, **changes)
     assert "own.jsonl:1" in str(caught.value)
+
+
+def changed_anywhere(value: Any) -> Iterator[Any]:
+    """The value with something of another type in its place, and in the place of each of its parts."""
+    yield from (None, 3, -0.5, True, "x", "", [], {}, [1], [None], {"a": 1}, [[]], [{}], "[1]", '{"a": [1]}')
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        with contextlib.suppress(ValueError):
+            yield from map(json.dumps, changed_anywhere(json.loads(value)))
+    for key, part in value.items() if isinstance(value, dict) else ():
+        yield from ({**value, key: other} for other in changed_anywhere(part))
+        yield {name: one for name, one in value.items() if name != key}
+    for number, part in enumerate(value if isinstance(value, list) else ()):
+        yield from ([*value[:number], other, *value[number + 1 :]] for other in changed_anywhere(part))
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_fields_of_other_types_are_read_or_refused(name: str, tmp_path: Path) -> None:
+    for field, value in public_row(name).items():
+        if name == "evoeval" and field != "inputs":  # each row that is read runs a reference
+            continue
+        for other in changed_anywhere(value):
+            source = rows.write_jsonl(tmp_path / "own.jsonl", [public_row(name, **{field: other})])
+            try:
+                assert len(list(load(name.split()[0], source))) == 1
+            except DataError as error:
+                assert "own.jsonl:1" in str(error)  # noqa: PT017
 
 
 def test_a_checker_decides_in_place_of_the_comparison(tmp_path: Path) -> None:

@@ -23,10 +23,9 @@ def convert(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
 
 def _problem(row: Row, number: int) -> Problem:
     cases, function = paired(row, row.json("input_output") or {})
-    known = row.fields.get("problem_id", row.fields.get("id"))
     return judged_problem(
         row,
-        id=f"apps/{number if known is None else known}" if not isinstance(known, str) else known,
+        id=f"apps/{row.id('problem_id', 'id', default=str(number))}",
         statement=row.text("question"),
         cases=cases,
         function=function,

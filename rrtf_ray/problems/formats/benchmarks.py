@@ -69,7 +69,7 @@ def cruxeval(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
         yield (
             row,
             Problem(
-                id=row.text("id"),
+                id=row.id("id"),
                 prompt=docstring(f"Write a function `{name}` with\n{name}({given}) == {wanted}"),
                 kind=ProblemKind.FUNCTION,
                 entry_point=name,

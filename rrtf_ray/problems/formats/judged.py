@@ -107,8 +107,10 @@ def paired(row: Row, tests: Any) -> tuple[list[tuple[Any, Any]], str]:
     return list(zip(inputs, outputs, strict=True)), _name(row, tests.get("fn_name"))
 
 
-def listed(row: Row, tests: list[Any], function: str = "") -> tuple[list[tuple[Any, Any]], str]:
+def listed(row: Row, tests: Any, function: str = "") -> tuple[list[tuple[Any, Any]], str]:
     """The same of `[{"input": ..., "output": ..., "type" or "testtype": ...}, ...]`."""
+    if not isinstance(tests, list):
+        raise row.error(f"its tests are {str(tests)[:60]!r}, no list; correct them")
     cases: list[tuple[Any, Any]] = []
     called: set[bool] = set()
     for number, test in enumerate(tests):

@@ -36,14 +36,14 @@ def _kodcode(row: Row, number: int) -> Problem:
     if not tests.codes:
         why = "; ".join(tests.left_out) or "there is no function `test_...`"
         raise unusable(row, f"the field 'test' has no test that can be read ({why}); add one or remove the row")
-    declared = [info for info in row.json("test_info") or [] if isinstance(info, dict)]
-    names = [info["function_name"] for info in declared if isinstance(info.get("function_name"), str)]
+    info = row.json("test_info")
+    declared = [one for one in info if isinstance(one, dict)] if isinstance(info, list) else []
+    names = [one["function_name"] for one in declared if isinstance(one.get("function_name"), str)]
     name = next((name for name in names if name in tests.names or not tests.names), "")
     name = name or (tests.names[0] if tests.names else _called(row, tests.codes))
-    signature = next((str(info.get("function_declaration") or "") for info in declared), "") or f"def {name}(...):"
-    known = next((row.fields[key] for key in ("question_id", "conversation_id", "id") if row.fields.get(key)), None)
+    signature = next((str(one.get("function_declaration") or "") for one in declared), "") or f"def {name}(...):"
     return Problem(
-        id=str(f"kodcode/{number}" if known is None else known),
+        id=row.id("question_id", "conversation_id", "id", default=f"kodcode/{number}"),
         prompt=docstring(f"{row.text('question').strip()}\n\n{signature}"),
         kind=ProblemKind.FUNCTION,
         entry_point=name,
@@ -60,7 +60,7 @@ def _acecode(row: Row, number: int) -> Problem:
         raise unusable(row, "'test_cases' is empty; add a test or remove the row")
     name = _called(row, tests)
     return Problem(
-        id=row.text("id"),
+        id=row.id("id"),
         prompt=docstring(f"{row.text('question').strip()}\n\n{tests[0].strip()}"),
         kind=ProblemKind.FUNCTION,
         entry_point=name,

@@ -30,7 +30,7 @@ def _problem(row: Row, number: int) -> Problem:
     cases, function = listed(row, tests, name if isinstance(name, str) else "")
     return judged_problem(
         row,
-        id=str(row.fields["question_id"]),
+        id=row.id("question_id"),
         statement=row.text("question_content"),
         cases=cases,
         function=function,

@@ -31,12 +31,11 @@ def _codeforces(row: Row, number: int) -> Problem:
     if row.text("input_mode", "stdio") != "stdio":
         raise unusable(row, f"input_mode={row.fields['input_mode']!r} is not 'stdio'; remove the row")
     parts = [f"{title}\n{row.text(name)}" for name, title in _PARTS if row.fields.get(name)]
-    examples = row.json("examples") or []
-    parts += [
-        f"Example\n{case['input']}\n\n{case['output']}" for case in examples if {"input", "output"} <= case.keys()
-    ]
-    cases, _ = listed(row, row.json("official_tests") or examples)
-    return judged_problem(row, id=row.text("id"), statement="\n\n".join(parts), cases=cases)
+    examples, _ = listed(row, row.json("examples") or [])
+    parts += [f"Example\n{given}\n\n{value}" for given, value in examples]
+    official = row.json("official_tests")
+    cases = listed(row, official)[0] if official else examples
+    return judged_problem(row, id=row.id("id"), statement="\n\n".join(parts), cases=cases)
 
 
 def _verifiable(row: Row, number: int) -> Problem:
@@ -48,7 +47,7 @@ def _verifiable(row: Row, number: int) -> Problem:
     cases, function = listed(row, info["test_cases"])
     return judged_problem(
         row,
-        id=str(row.fields.get("problem_id") or f"verifiable/{number}"),
+        id=row.id("problem_id", default=f"verifiable/{number}"),
         statement=row.text("prompt"),
         cases=cases,
         function=function,

@@ -57,7 +57,8 @@ def _asked(row: Row) -> str:
     prompt = row.fields["prompt"]
     if isinstance(prompt, str):
         return prompt
-    said = [one.get("content") for one in prompt if isinstance(one, dict) and one.get("role") == "user"]
+    messages = [one for one in prompt if isinstance(one, dict)] if isinstance(prompt, list) else []
+    said = [one.get("content") for one in messages if one.get("role") == "user"]
     if not said or not isinstance(said[-1], str):
         raise row.error("the field 'prompt' has no message of the role 'user' with a text; correct it")
     return said[-1]
