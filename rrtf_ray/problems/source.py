@@ -85,7 +85,8 @@ class Row:
         return DataError(f"{self.place}: {message}")
 
     def _value(self, name: str, default: Any) -> Any:
-        value = self.fields.get(name, default)
+        value = self.fields.get(name)
+        value = default if value is None else value  # Parquet has a null where JSON has nothing
         if value is None:
             raise self.error(f"the field {name!r} is missing; the row has {', '.join(self.fields) or 'no fields'}")
         return value

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rrtf_ray.errors import DataError, InputError
-from rrtf_ray.problems import format_of, load, read_manifest, read_problems, write_problems
+from rrtf_ray.problems import containers, format_of, load, read_manifest, read_problems, write_problems
 from rrtf_ray.problems.source import _hub_parts, is_hub
 from rrtf_ray.records import Problem
 from tests.problems import rows
@@ -191,6 +191,39 @@ def test_a_broken_file_is_named(data: bytes, text: str, tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_bytes(data)
     with pytest.raises(DataError, match=text):
         list(load("humaneval", str(tmp_path / "p.jsonl")))
+
+
+def test_a_list_or_an_object_on_one_line_is_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No value is longer than the limit, but the line is."""
+    monkeypatch.setattr(containers, "MAX_VALUE", 1000)
+    monkeypatch.setattr(containers, "_CHUNK", 100)
+    many = [rows.humaneval(task_id=f"ü/{i}") for i in range(20)]
+    path = tmp_path / "p.json"
+    for value in (many, {row["task_id"]: row for row in many}):
+        path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+        assert ids("humaneval", str(path)) == [f"ü/{i}" for i in range(20)]
+    path.write_text(json.dumps([rows.humaneval(prompt="x" * 2000)]))
+    with pytest.raises(DataError, match=r"p\.json line 1: malformed JSON \(no value ends within"):
+        ids("humaneval", str(path))
+    rows.write_jsonl(path, [rows.humaneval(), rows.humaneval(prompt="x" * 2000)])
+    with pytest.raises(DataError, match=r"p\.json:2: the line is longer than .* write one row a line"):
+        ids("humaneval", str(path))
+
+
+def test_parquet_of_other_people(tmp_path: Path) -> None:
+    path = str(tmp_path / "test-00000-of-00001.parquet")
+    pq.write_table(pa.Table.from_pylist([{**row, "language": None} for row in three()]), path)
+    assert format_of(path) == "humaneval"
+    assert ids("auto", path) == ["own/0", "own/1", "own/2"]
+    with pytest.raises(DataError, match=r"parquet:row 1: the format 'parquet' needs the field 'id', .*'humaneval'"):
+        ids("parquet", path)
+    pq.write_table(pa.Table.from_pylist([three()[0], {**three()[1], "test": None}]), path)
+    with pytest.raises(DataError, match=r"parquet:row 2: the field 'test' is missing"):
+        ids("auto", path)
+    pq.write_table(pa.Table.from_pylist(three()), path)
+    packed = tmp_path / "p.gz"
+    packed.write_bytes(gzip.compress(Path(path).read_bytes()))
+    assert ids("auto", str(packed)) == ["own/0", "own/1", "own/2"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ middle and the rest (or the whole function, where the hole is only a line's end)
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 from rrtf_ray.core.python_code import has_code
@@ -15,10 +16,17 @@ from rrtf_ray.records import Problem, ProblemKind, Test, TestKind
 
 FIELDS = ("task_id", "prompt", "suffix", "entry_point", "canonical_solution", "test")
 
+_log = logging.getLogger(__name__)
+
 
 def convert(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
     """One problem per row."""
-    for row in rows:
+    for number, row in enumerate(rows):
+        if not number:
+            _log.warning(
+                "infilling: a response goes on to the end of the function; a middle alone, as the benchmark's own "
+                "completions are, fails"
+            )
         prompt, rest = row.text("prompt"), row.text("canonical_solution") + row.text("suffix")
         task_id = row.text("task_id")
         yield (
