@@ -85,6 +85,8 @@ def _converted(format: str, source: str) -> Iterator[tuple[Row, Problem]]:
 
     try:
         yield from FORMATS[format].convert(remembered())
+    except RecursionError as error:
+        raise last[0].error("something in the row is nested too deep to be read; remove the row") from error
     except DataError as error:
         # Errors of the record itself know the problem but not the file and line.
         raise error if source in str(error) else last[0].error(str(error)) from error

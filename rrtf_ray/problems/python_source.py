@@ -43,7 +43,7 @@ def parsed(row: Row, name: str, source: str) -> ast.Module:
     """The syntax tree of a field; raises DataError with the place and the syntax error."""
     try:
         return ast.parse(source, "<response>")
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise row.error(f"the field {name!r} is not valid Python ({error}): {_first_line(source)!r}") from error
 
 
@@ -123,7 +123,7 @@ def check_reference(row: Row, problem: Problem) -> None:
         return
     try:
         compile(program, "<response>", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise DataError(
             f"{row.place}: the reference of problem {problem.id!r} is not valid Python ({error}); "
             "correct it, or leave the reference empty"

@@ -5,6 +5,7 @@ Pure: from a row's fields to an id, a prompt and texts. `rrtf_ray.problems.sampl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,12 +15,14 @@ WHOLE = ("solution", "code_list")
 """Fields with whole programs."""
 RESPONSES = (
     *("completion", "completions", "generation", "generations", "response", "responses", "output", "outputs"),
-    *("prediction", "predictions", "generated_text", "messages", "resps", "filtered_resps"),
+    *("prediction", "predictions", "generated_text", "messages", "resps", "filtered_resps", "result"),
 )
 """Fields with responses: what follows the prompt, or a whole answer."""
 IDS = ("task_id", "question_id", "problem_id", "custom_id")
 WEAK_IDS = ("name", "id")
 """Often of the row, not of its problem: asked only where there is no prompt."""
+
+_ID = re.compile(r"[\w.-]+/\d+")
 
 
 def id_of(row: Row) -> str | int | None:
@@ -33,7 +36,8 @@ def id_of(row: Row) -> str | int | None:
             if not isinstance(value, str | int) or isinstance(value, bool):
                 raise row.error(f"{name}={value!r} is not a text or a whole number; give the problem's task_id")
             return value
-    return None
+    gold = row.fields.get("gold")  # OpenCompass
+    return gold if "prediction" in row.fields and isinstance(gold, str) and _ID.fullmatch(gold) else None
 
 
 def prompt_of(row: Row) -> str:
@@ -111,6 +115,9 @@ def _texts_of_answer(value: dict[str, Any], depth: int) -> list[str] | None:
         value = value["body"]
     if isinstance(value.get("choices"), list):
         return _texts(value["choices"], depth + 1)
+    if isinstance(value.get("output"), list):  # OpenAI's responses, with the reasoning as an item of its own
+        said = [one for one in value["output"] if isinstance(one, dict) and one.get("type") == "message"]
+        return ["".join(_content(one.get("content")) for one in said)]
     if isinstance(value.get("message"), dict):
         return [_content(value["message"].get("content"))]
     for name in ("content", "text", "generated_text"):

@@ -11,7 +11,7 @@ problem it is for, and one of
 
     LiveCodeBench          question_id, code_list
     lm-evaluation-harness  doc, resps (the responses as they came), filtered_resps
-    OpenAI batches         custom_id, response.body.choices
+    batches of OpenAI and Anthropic   custom_id, response.body, result.message
     NeMo-Skills, others    generation, output, response, prediction, messages and their plurals, each a text or a list
     bigcode-evaluation-harness   one list of lists of whole programs, in the order of the problems
     OpenCompass            one object of rows with `prediction`, numbered in the order of the problems

@@ -20,7 +20,7 @@ from rrtf_ray import cli
 from rrtf_ray.core.extraction import extract_for
 from rrtf_ray.errors import DataError
 from rrtf_ray.execution import run_problem
-from rrtf_ray.problems import FORMATS, format_of, load
+from rrtf_ray.problems import FORMATS, format_of, load, read_manifest
 from rrtf_ray.problems.catalogue import table
 from rrtf_ray.problems.formats import packed
 from rrtf_ray.problems.formats.javascript_tests import assertions_of
@@ -115,6 +115,16 @@ def test_the_documentation_has_the_same_table(capsys: pytest.CaptureFixture[str]
         assert ", ".join(known.fields) in said
 
 
+@pytest.mark.parametrize("given", [[], ["--format", "auto"], ["--format", "apps"]])
+def test_the_command_recognises_the_format(
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = rows.write_jsonl(tmp_path / "p.jsonl", [public_row("apps")])
+    assert cli.main(["problems", "import", "--input", source, "--output", str(tmp_path / "set"), *given]) == 0
+    assert "1 problems written" in capsys.readouterr().out
+    assert read_manifest(str(tmp_path / "set"))["format"] == "apps"
+
+
 # --- judges
 
 
@@ -164,6 +174,9 @@ def test_rows_without_tests_are_left_out_and_counted(tmp_path: Path, caplog: pyt
         ("codecontests", {"input_file": "in.txt"}, "read or write a file"),
         ("codeforces", {"generated_checker": "import sys"}, "'generated_checker' is a program that reads files"),
         ("codeforces", {"input_mode": "file"}, "input_mode='file' is not 'stdio'"),
+        ("codeforces", {"interaction_format": "Ask."}, "it is interactive"),
+        ("multipl-e javascript", {"tests": "assert.deepEqual(plus(x), 1);"}, "assertions that Python cannot test"),
+        ("apps", {"input_output": f'{{"inputs": ["1"], "outputs": [{"9" * 5000}]}}'}, "Exceeds the limit"),
         ("verifiable", {"verification_info": {"language": "cpp", "test_cases": []}}, "its language is 'cpp'"),
         ("prime", {"ability": "math"}, "its ability is 'math', not 'code'"),
         ("prime", {"prompt": []}, "no message of the role 'user'"),
@@ -318,6 +331,24 @@ def test_scripts_that_compare_in_their_own_way_are_kept(tmp_path: Path) -> None:
     with Sandbox(LIMITS, isolation="best_effort") as sandbox:
         verdicts = run_problem(sandbox, problem, ["def plus(a, b): return a + b", "def plus(a, b): return a"])
     assert [verdict.outcome for verdict in verdicts] == [Outcome.PASSED, Outcome.FAILED]
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("kodcode", "test"), ("mbppplus", "test"), ("evoeval", "inputs"), ("multipl-e", "tests"), ("cruxeval", "output")],
+)
+@pytest.mark.parametrize(
+    "text", ["-" * 50_000 + "1", "[" * 5000 + "]" * 5000, "x" + ".x" * 50_000, "1+" * 50_000 + "1"]
+)
+def test_what_is_nested_too_deep_is_named(name: str, field: str, text: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"own\.jsonl:1"):
+        load_one(tmp_path, name, **{field: text})
+
+
+def test_an_input_may_be_a_whole_call(tmp_path: Path) -> None:
+    for text in ("'a', 2", "f('a', y=2)"):
+        problem = load_one(tmp_path, "cruxeval", input=text)
+        assert problem.tests[0].code == f"assert f({text.removeprefix('f(').removesuffix(')')}) == ['a', 'a']"
 
 
 def test_a_hole_that_is_only_a_lines_end(tmp_path: Path) -> None:

@@ -54,6 +54,27 @@ def samples_in(path: Path, *values: Any) -> list[SampleRow]:
             (BODY, BODY),
             False,
         ),
+        (
+            {
+                "custom_id": "own/0",
+                "response": {
+                    "body": {
+                        "output": [
+                            {"type": "reasoning", "summary": []},
+                            {"type": "message", "content": [{"type": "output_text", "text": BODY}]},
+                        ]
+                    }
+                },
+            },
+            (BODY,),
+            False,
+        ),
+        (
+            {"custom_id": "own/0", "result": {"message": {"content": [{"type": "text", "text": BODY}]}}},
+            (BODY,),
+            False,
+        ),
+        ({"prediction": BODY, "gold": "own/0", "origin_prompt": CHAT}, (BODY,), False),
         ({"custom_id": "own/0", "response": None, "error": {"code": "batch_expired"}}, ("",), False),
         ({"custom_id": "own/0", "response": {"body": {"error": {"message": "overloaded"}}}}, ("",), False),
         (

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from rrtf_ray.errors import DataError
 from rrtf_ray.problems.formats.judged import judged_problem, paired
-from rrtf_ray.problems.formats.usable import usable
+from rrtf_ray.problems.formats.usable import Unusable, usable
 from rrtf_ray.problems.source import Row
 from rrtf_ray.records import Problem
 
@@ -22,7 +23,11 @@ def convert(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
 
 
 def _problem(row: Row, number: int) -> Problem:
-    cases, function = paired(row, row.json("input_output") or {})
+    try:
+        tests = row.json("input_output")
+    except DataError as error:  # a few of APPS have numbers of more digits than Python reads
+        raise Unusable(str(error)) from error
+    cases, function = paired(row, tests or {})
     return judged_problem(
         row,
         id=f"apps/{row.id('problem_id', 'id', default=str(number))}",

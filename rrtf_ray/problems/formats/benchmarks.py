@@ -64,16 +64,17 @@ def cruxeval(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
         if not functions:
             raise row.error("the field 'code' defines no function; correct it")
         name = functions[-1].name
-        parsed(row, "input", f"{name}({given})")
+        call = given if given.startswith(f"{name}(") else f"{name}({given})"  # LiveCodeBench has the whole call
+        parsed(row, "input", call)
         parsed(row, "output", wanted)
         yield (
             row,
             Problem(
                 id=row.id("id"),
-                prompt=docstring(f"Write a function `{name}` with\n{name}({given}) == {wanted}"),
+                prompt=docstring(f"Write a function `{name}` with\n{call} == {wanted}"),
                 kind=ProblemKind.FUNCTION,
                 entry_point=name,
-                tests=(Test(TestKind.ASSERT, f"assert {name}({given}) == {wanted}"),),
+                tests=(Test(TestKind.ASSERT, f"assert {call} == {wanted}"),),
                 reference=code,
                 split=Split.HELD_OUT,
             ),

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 
 _TOKEN = re.compile(
-    r"""(?P<blank>\s+|//[^\n]*|/\*.*?\*/)|(?P<number>0[xX][\da-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"""
+    r"""(?P<blank>\s+|//[^\n]*|/\*.*?(?:\*/|\Z))|(?P<number>0[xX][\da-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"""
     r"""|(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\$])*`)|(?P<name>[^\W\d][\w$]*|\$[\w$]*)"""
     r"""|(?P<mark>===|!==|=>|\*\*|[=!<>]=|&&|\|\||\+\+|--|.)""",
     re.DOTALL,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from rrtf_ray.problems.formats.javascript_tests import assertions_of
+from rrtf_ray.problems.formats.usable import unusable, usable
 from rrtf_ray.problems.python_source import parsed, split_of
 from rrtf_ray.problems.source import Row
 from rrtf_ray.records import Language, Problem, ProblemKind, Test, TestKind
@@ -19,27 +20,26 @@ _CANDIDATE = re.compile(r"\b(?:let|const|var) candidate = ([\w$]+);")
 
 
 def convert(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
-    """One problem per row."""
-    for row in rows:
-        language = _LANGUAGES.get(row.text("language").lower())
-        if language is None:
-            known = ", ".join(_LANGUAGES)
-            raise row.error(f"the field 'language' is {row.fields['language']!r}; valid are {known}")
-        name = row.text("name")
-        entry_point, test = _python(row) if language is Language.PYTHON else _javascript(row)
-        match = _NAME.fullmatch(name)
-        yield (
-            row,
-            Problem(
-                id=name,
-                prompt=row.text("prompt"),
-                kind=ProblemKind.FUNCTION,
-                entry_point=entry_point,
-                tests=(Test(TestKind.CHECK, test),),
-                split=split_of(f"{match.group(1)}/{match.group(2)}" if match else name),
-                language=language,
-            ),
-        )
+    """One problem per row whose assertions can be read."""
+    return usable("multipl-e", rows, _problem)
+
+
+def _problem(row: Row, number: int) -> Problem:
+    language = _LANGUAGES.get(row.text("language").lower())
+    if language is None:
+        raise row.error(f"the field 'language' is {row.fields['language']!r}; valid are {', '.join(_LANGUAGES)}")
+    name = row.text("name")
+    entry_point, test = _python(row) if language is Language.PYTHON else _javascript(row)
+    match = _NAME.fullmatch(name)
+    return Problem(
+        id=name,
+        prompt=row.text("prompt"),
+        kind=ProblemKind.FUNCTION,
+        entry_point=entry_point,
+        tests=(Test(TestKind.CHECK, test),),
+        split=split_of(f"{match.group(1)}/{match.group(2)}" if match else name),
+        language=language,
+    )
 
 
 def _python(row: Row) -> tuple[str, str]:
@@ -63,7 +63,7 @@ def _javascript(row: Row) -> tuple[str, str]:
     found = assertions_of(test, entry_point)
     if not found.lines or found.left_out:
         why = repr(found.left_out[0]) if found.left_out else "there is none"
-        raise row.error(f"the field 'tests' has assertions that Python cannot test ({why}); remove the row")
+        raise unusable(row, f"the field 'tests' has assertions that Python cannot test ({why}); remove the row")
     return entry_point, found.check()
 
 

@@ -28,6 +28,8 @@ def verifiable(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
 def _codeforces(row: Row, number: int) -> Problem:
     if row.fields.get("generated_checker"):
         raise unusable(row, "'generated_checker' is a program that reads files, which no test can be; remove the row")
+    if row.fields.get("interaction_format"):
+        raise unusable(row, "it is interactive ('interaction_format'), which no test can be; remove the row")
     if row.text("input_mode", "stdio") != "stdio":
         raise unusable(row, f"input_mode={row.fields['input_mode']!r} is not 'stdio'; remove the row")
     parts = [f"{title}\n{row.text(name)}" for name, title in _PARTS if row.fields.get(name)]

@@ -13,7 +13,7 @@ from rrtf_ray.problems.source import Row
 from rrtf_ray.records import Problem
 
 PRIME_FIELDS = ("data_source", "prompt", "reward_model")
-DEEPCODER_FIELDS = ("problem", "tests", "solutions")
+DEEPCODER_FIELDS = ("problem", "tests")
 
 
 def prime(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
