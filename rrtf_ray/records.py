@@ -167,6 +167,7 @@ class Problem:
     setup: source that precedes the program (imports and helpers that the tests' authors took for granted).
     split: train or held out.
     language: of prompt, reference, responses and setup; the tests are Python in every language.
+    suffix: what follows a response, which is then the middle between prompt and suffix (infilling); empty otherwise.
     """
 
     id: str
@@ -179,6 +180,7 @@ class Problem:
     setup: str = ""
     split: Split = Split.TRAIN
     language: Language = Language.PYTHON
+    suffix: str = ""
 
     def __post_init__(self) -> None:
         if not self.id:

@@ -17,13 +17,19 @@ def add(commands: Any) -> None:
         "run samples that you have against problems; pass@k",
         "Run samples that you have against problems, each in a sandbox; without Ray.",
     )
-    verify.add_argument("--problems", required=True, help="a file (gz too) or what `problems import` wrote")
     verify.add_argument(
-        "--samples", required=True, help="JSON lines (gz too): task_id and completion, solution or samples"
+        "--problems",
+        required=True,
+        help="a file in any of the formats (see `rrtf problems formats`), or what `problems import` wrote",
+    )
+    verify.add_argument(
+        "--samples", required=True, help="a file of samples, as you or a harness wrote it (see the documentation)"
     )
     verify.add_argument("--output", help="a JSON line for each sample (default: SAMPLES.results.jsonl); continued")
     verify.add_argument("--overwrite", action="store_true", help="begin anew where the output exists")
-    verify.add_argument("--format", help="of the problems (default: recognised by the fields of their first row)")
+    verify.add_argument(
+        "--format", default="auto", help="of the problems (default: recognised by the fields of their first row)"
+    )
     verify.add_argument("--workers", type=positive, metavar="N", help="programs at once (default: number of CPUs)")
     verify.add_argument(
         "--timeout-s", type=seconds, default=3.0, metavar="S", help="processor time of a program (default 3)"

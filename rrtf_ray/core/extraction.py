@@ -44,6 +44,8 @@ class Extraction:
 def extract_for(problem: Problem, response: str) -> Extraction:
     """The completion and the program in a response to `problem`."""
     p = problem
+    if p.suffix:
+        return _middle(p, response)
     if p.language is Language.JAVASCRIPT:
         return Extraction(*javascript.extract(answer_of(response), p.prompt, p.entry_point, p.kind, p.setup))
     return extract(response, p.prompt, p.entry_point, p.kind, p.setup)
@@ -71,6 +73,19 @@ def extract(
     if not completion.strip():
         return Extraction("", "")
     return Extraction(completion, _assembled(setup, prompt + completion))
+
+
+def _middle(problem: Problem, response: str) -> Extraction:
+    """The code between prompt and suffix: as it is, or the first block of a response that has one."""
+    prompt, suffix, given = (_normalised(text) for text in (problem.prompt, problem.suffix, response))
+    middle = answer_of(given)
+    if given and not middle.strip() and middle != given:
+        return Extraction("", "")  # it ended within its reasoning
+    if (fences := fences_of(middle)) and not parses(prompt + middle + suffix):
+        middle = blocks_of(middle, fences, "")[0].code
+    if problem.language is Language.JAVASCRIPT:
+        return Extraction(middle, javascript.whole_program(prompt + middle + suffix, problem.setup))
+    return Extraction(middle, _assembled(_normalised(problem.setup), prompt + middle + suffix))
 
 
 def whole_program_for(problem: Problem, text: str) -> str:

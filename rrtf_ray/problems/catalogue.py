@@ -63,9 +63,7 @@ FORMATS: dict[str, Format] = {
         "EvoEval: inputs, and a reference that makes the expected values",
     ),
     "leetcode": Format(leetcode.FIELDS, leetcode.convert, "LeetCodeDataset: a class `Solution` and `check(candidate)`"),
-    "infilling": Format(
-        infilling.FIELDS, infilling.convert, "HumanEval-Infilling; a response is the middle and what follows it"
-    ),
+    "infilling": Format(infilling.FIELDS, infilling.convert, "HumanEval-Infilling: a response is what is in the hole"),
     "humanevalpack": Format(
         humaneval_x.PACK_FIELDS, humaneval_x.convert, "HumanEvalPack (HumanEvalFix) in Python and JavaScript"
     ),

@@ -135,6 +135,11 @@ def _copy(store: RowStore[Problem], rows: Iterable[Problem], key: str, split: Sp
     count, part = 0, 0
     remaining = iter(rows)
     while chunk := list(islice(remaining, _ROWS_PER_PART)):
+        if infilling := next((problem for problem in chunk if problem.suffix), None):
+            raise InputError(
+                f"problem {infilling.id!r} is an infilling problem (it has a suffix), which `rrtf verify` judges but a "
+                "run cannot sample; leave such problems out"
+            )
         store.write(chunk, f"{part:05d}")
         count, part = count + len(chunk), part + 1
     if not count and split is Split.TRAIN:

@@ -59,14 +59,17 @@ def verify(
     output = output or default_output(samples)
     _check_output(output, problems, samples)
     rows = list(read_samples(samples))
-    format = format or format_of(problems)
+    format = format_of(problems) if format in (None, "auto") else format
     known = {problem.id: problem for problem in _load(format, problems)}
     judged_by = f"{_identity(problems, format)} {format} {limits} {sorted(preload)}"
     todo = samples_of(rows, ProblemIndex(known.values()), judged_by)
     if not todo:
         raise DataError(f"{samples}: holds no samples; check that the export completed")
     tally = Tally()
-    say(f"{len(known)} problems ({format}), {len(todo)} samples")
+    say(
+        f"{len(known)} problems ({format}), {len(todo)} samples; limits: {limits.cpu_s:g} s of processor time, "
+        f"{limits.wall_s:g} s by the clock, {memory_mb} MiB of memory, {output_kb} KiB of output"
+    )
     with results_file(
         output, todo, lambda sample, row: tally.add(sample.problem_id, row), overwrite=overwrite
     ) as results:
@@ -99,7 +102,7 @@ def _check_output(output: str, *inputs: str) -> None:
 
 
 def _load(format: str, problems: str) -> Iterator[Problem]:
-    if format != "evalplus":
+    if format not in ("evalplus", "evoeval"):
         yield from load(format, problems)
         return
     total = sum(1 for _ in read_rows(problems))

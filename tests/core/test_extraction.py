@@ -6,9 +6,9 @@ import textwrap
 
 import pytest
 
-from rrtf_ray.core.extraction import extract
+from rrtf_ray.core.extraction import extract, extract_for
 from rrtf_ray.core.python_code import top_level_chunks
-from rrtf_ray.records import ProblemKind
+from rrtf_ray.records import Problem, ProblemKind, Test, TestKind
 
 STUB = 'import math\n\n\ndef area(r):\n    """Area of a circle."""\n'
 TEXT = '"""\nWrite a function to double a number.\nassert double(2) == 4\n"""\n'
@@ -247,3 +247,34 @@ def test_chunks_of_broken_code() -> None:
         "@d\ndef f(x)\n    pass\n",
         "end of it\n",
     ]
+
+
+HOLE = Problem(
+    id="p/0",
+    prompt="def area(r):\n    squ",
+    kind=ProblemKind.FUNCTION,
+    entry_point="area",
+    tests=(Test(TestKind.ASSERT, "assert area(1) == 3"),),
+    reference="are = r * r\n",
+    suffix="    return 3 * square\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("response", "middle"),
+    [
+        ("are = r * r\n", "are = r * r\n"),
+        ("are = r * r\n<|endoftext|>", "are = r * r\n"),
+        ("<think>hm</think>are = r * r\n", "are = r * r\n"),
+        ("```python\nare = r * r\n```", "are = r * r\n"),
+        ("are = r * r\n    print(1)\n", "are = r * r\n    print(1)\n"),
+    ],
+)
+def test_a_middle_is_put_between_prompt_and_suffix(response: str, middle: str) -> None:
+    found = extract_for(HOLE, response)
+    assert found.completion == middle
+    assert run(found.program)["area"](2) == 12  # type: ignore[operator]
+
+
+def test_a_middle_that_is_cut_off_within_reasoning_is_none() -> None:
+    assert extract_for(HOLE, "<think>are = r * r\n").program == ""

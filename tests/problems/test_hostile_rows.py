@@ -176,7 +176,8 @@ def test_no_sample_and_no_problem_of_a_verified_file_runs_outside_the_sandbox(
     row = ONE_EACH["humaneval" if name == "parquet" else name]()
     make = outside.javascript if "javascript" in name else outside.payload
     # In what is run, so that the file is accepted and the rest of the line is reached.
-    for field in {"canonical_solution", "code", "completion", "solution", "solution_code"} & row.keys():
+    run = {"canonical_solution", "code", "completion", "solution", "solution_code"}
+    for field in {"suffix"} if name == "infilling" else run & row.keys():
         row[field] = f"{row[field]}\n{make(field)}\n"
     if "contract" in row:
         row["contract"] += f"  assert {make('contract')}\n"

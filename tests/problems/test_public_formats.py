@@ -354,7 +354,7 @@ def test_an_input_may_be_a_whole_call(tmp_path: Path) -> None:
 def test_a_hole_that_is_only_a_lines_end(tmp_path: Path) -> None:
     whole = "def plus(a, b):\n    return a + b "
     problem = load_one(tmp_path, "infilling", prompt=whole, canonical_solution="\n", suffix="")
-    assert problem.reference == f"\n{whole}\n"
+    assert (problem.reference, problem.suffix) == ("\n", "\n")
 
 
 # --- the public files
