@@ -191,7 +191,7 @@ def check_rrtf(arguments: list[str]) -> None:
     elif args.command == "problems" and args.action == "import":
         assert args.format in FORMATS
     elif args.command == "verify":
-        assert args.format is None or args.format in FORMATS
+        assert args.format == "auto" or args.format in FORMATS
     for path in (getattr(args, name, None) for name in ("input", "problems", "samples", "keys")):
         assert path is None or path in MADE_BY_THE_READER or path.startswith("runs/"), f"what is {path}?"
 

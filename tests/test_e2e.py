@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -239,6 +240,31 @@ def test_a_killed_driver_continues_with_the_same_rankings(finished, rrtf, cluste
     assert [m["step"] for m in metrics] == list(range(1, STEPS + 1))
     assert not os.path.exists(run.training_state(1))
     assert _weights(run) == pytest.approx(_weights(whole), rel=1e-4)
+
+
+CHAT = "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}<|endoftext|>{% endif %}{% endfor %}"
+"""The plainest chat: what the user says is the prompt, and the answer ends as the student ends its programs."""
+
+
+def test_a_chat_model_is_sampled_and_trained_through_its_template(finished, rrtf, cluster, student, tmp_path):
+    """With the plainest template the engine sees the tokens of a plain run, and so writes the same responses."""
+    whole, _, _ = finished
+    chatty = tmp_path / "chatty"
+    shutil.copytree(student, chatty)
+    (chatty / "chat_template.jinja").write_text(CHAT)
+    settings = [*SMALL, f"model.student={chatty}", "sample.instruction={prompt}", "until=train"]
+    done = rrtf("run", *settings, f"run_dir={tmp_path}/run", address=cluster.address)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = RunDir(str(tmp_path / "run"))
+    sampled, plain = ({(g.problem.id, c.id): c.response for g in found.groups(1).read() for c in g.candidates}
+                      for found in (run, whole))  # fmt: skip
+    assert sampled == plain
+    metrics = [json.loads(line) for line in Path(run.at("metrics.jsonl")).read_text().splitlines()]
+    assert [m["step"] for m in metrics] == list(range(1, STEPS + 1))
+    assert (Path(run.checkpoint(1)) / "chat_template.jinja").read_text() == CHAT
+    # Imitated is the whole code in a block, which this student has never seen.
+    before = [json.loads(line) for line in Path(whole.at("metrics.jsonl")).read_text().splitlines()]
+    assert metrics[0]["loss"] > before[0]["loss"] + 0.1
 
 
 def _weights(run):

@@ -119,6 +119,18 @@ def test_the_openai_client_completes_chats_and_lists(client):
     assert (model.id, model.max_model_len) == ("rrtf", 512)
 
 
+def test_a_chat_gets_the_tokens_that_a_run_samples_with(client, http, checkpoint):
+    from rrtf_ray.store.models import tokenizer_of
+    from rrtf_ray.store.prompting import Prompting
+
+    ids = Prompting(chat=True, instruction="Write:\n{prompt}").encode(tokenizer_of(str(checkpoint)), PREFIX)
+    talk = [{"role": "user", "content": f"Write:\n{PREFIX}"}]
+    chat = client.chat.completions.create(model="rrtf", messages=talk, max_tokens=12, temperature=0)
+    plain = client.completions.create(model="rrtf", prompt=ids, max_tokens=12, temperature=0)
+    assert chat.usage.prompt_tokens == plain.usage.prompt_tokens == len(ids)
+    assert chat.choices[0].message.content == plain.choices[0].text
+
+
 def test_the_openai_client_gets_errors_that_it_knows(service, client):
     with pytest.raises(openai.NotFoundError, match="does not exist"):
         client.completions.create(model="other", prompt="a")
