@@ -252,7 +252,7 @@ def test_a_chat_model_is_sampled_and_trained_through_its_template(finished, rrtf
     chatty = tmp_path / "chatty"
     shutil.copytree(student, chatty)
     (chatty / "chat_template.jinja").write_text(CHAT)
-    settings = [*SMALL, f"model.student={chatty}", "sample.instruction={prompt}", "until=train"]
+    settings = [*SMALL, f"model.student={chatty}", "sample.instruction='{prompt}'", "until=train"]
     done = rrtf("run", *settings, f"run_dir={tmp_path}/run", address=cluster.address)
     assert done.returncode == 0, done.stdout + done.stderr
     run = RunDir(str(tmp_path / "run"))
