@@ -2,9 +2,10 @@
 
     python -m benchmarks.clients --model DIR [--seconds N] [--json]
 
-The clients send what llama.vim, the `openai` package, Continue, Zed and a plain script send by themselves, each its next
-request when the last is answered. A quarter of the way the key is rotated in the key file, half-way the checkpoint is
-rolled out anew beside the old one, and at three quarters the service is stopped with SIGTERM and started again.
+The clients send what llama.vim, the `openai` package, Continue, Zed and a plain script send by themselves, each its
+next request when the last is answered. A quarter of the way the key is rotated in the key file, half-way the
+checkpoint is rolled out anew beside the old one, and at three quarters the service is stopped with SIGTERM and started
+again.
 
     unexplained    failures without an explanation that a client can act on; goal 0. Explained are 429 and 503 with
                    Retry-After, 401 for the key that was taken away, and refused connections while the service is down

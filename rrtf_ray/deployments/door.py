@@ -104,7 +104,9 @@ class DoorProtocol(HttpToolsProtocol):
             self._limit = None
 
     def _too_late(self) -> None:
-        if not self.transport.is_closing():
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._arm(HEAD_LIMIT_S)  # the answer to an earlier request is on its way
+        elif not self.transport.is_closing():
             if self._head:
                 self.send_400_response("The head of the request did not arrive in time.")
             self.transport.close()

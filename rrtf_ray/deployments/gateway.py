@@ -59,6 +59,7 @@ class GatewayServer:
         """keys: all, as the driver read them. fixed: those of them that are not in the file."""
         self._gateway = Gateway(settings, keys)
         self._key_file = KeyFile(settings.keys_file, fixed) if settings.keys_file else None
+        self._look_at_keys()  # a replica that replaces another one would know the keys of its deployment
         # An earlier look must not undo what a later one did.
         self._looking = asyncio.Lock()
 

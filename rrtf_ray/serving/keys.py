@@ -80,10 +80,10 @@ class KeyFile:
     def __init__(self, path: str, fixed: Keys) -> None:
         self._path = path
         self._fixed = fixed
-        self._seen = self._state()
+        self._seen: tuple[int, int, int] | None = None
 
     def changed(self) -> Keys | None:
-        """All keys, if the file is another since the last call; None if it is the same, or is gone.
+        """All keys, the first time and if the file is another since the last call; None if it is the same, or is gone.
 
         Raises InputError or DataError, once for each change, for a file that is invalid: the server keeps its keys.
         """

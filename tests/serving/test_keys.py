@@ -223,6 +223,9 @@ def test_a_changed_key_file_is_read_again(tmp_path):
     path.write_text(first[1] + "\n")
     fixed = load_keys(None, "env=a-key-of-some-length")
     watched = KeyFile(str(path), fixed)
+    keys = watched.changed()  # it may be another than when the service was deployed
+    assert keys is not None
+    assert {key.name for key in keys.keys} == {"first", "env"}
     assert watched.changed() is None
     path.write_text(second[1] + "\n" + first[1] + " rate=5\n")
     keys = watched.changed()
