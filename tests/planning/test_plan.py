@@ -31,6 +31,19 @@ STARCODER2_3B = ENDS | {
     "max_position_embeddings": 16384,
     "use_bias": True,
 }
+QWEN25_CODER_3B = {
+    "model_type": "qwen2",
+    "vocab_size": 151936,
+    "hidden_size": 2048,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 32768,
+    "tie_word_embeddings": True,
+    "bos_token_id": 151643,
+    "eos_token_id": 151645,
+}
 TINY = ENDS | {
     "model_type": "qwen2",
     "vocab_size": 100,
@@ -63,7 +76,12 @@ def plan(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("name", "architecture"),
-    [("starcoder-8gpu", STARCODER), ("starcoder-4x8gpu", STARCODER), ("one-gpu", STARCODER2_3B)],
+    [
+        ("starcoder-8gpu", STARCODER),
+        ("starcoder-4x8gpu", STARCODER),
+        ("one-gpu", STARCODER2_3B),
+        ("one-gpu-instruct", QWEN25_CODER_3B),
+    ],
 )
 def test_the_memory_in_a_configuration_is_the_commands(plan, tmp_path, name, architecture):
     path = CONFIGS / f"{name}.yaml"
