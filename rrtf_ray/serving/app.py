@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from rrtf_ray import __version__
-from rrtf_ray.serving.bodies import Body, ChatBody, CompletionBody, FimBody, InfillBody
+from rrtf_ray.serving.bodies import Body, ChatBody, CompletionBody, FimBody, InfillBody, LlamaBody
 from rrtf_ray.serving.gateway import MODEL, Gateway, refused
 from rrtf_ray.serving.metrics import Metrics
 from rrtf_ray.serving.refusals import Refusal
@@ -74,6 +74,7 @@ def make_app(gateway: Gateway, lifespan: Lifespan[FastAPI] | None = None) -> Fas
     post("/v1/fim/completions", FimBody, gateway.fim)
     post("/fim/completions", FimBody, gateway.fim)
     post("/infill", InfillBody, gateway.infill)
+    post("/completion", LlamaBody, gateway.llama)
 
     def get(path: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def add(answer: Callable[..., Any]) -> Callable[..., Any]:

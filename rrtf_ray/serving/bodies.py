@@ -26,6 +26,7 @@ Stop = StopString | Annotated[tuple[StopString, ...], Field(max_length=MOST_STOP
 TokenName = Annotated[str, Field(pattern=r"^[0-9]{1,9}$")]
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 Tokens = tuple[TokenId, ...]
+ResponseFields = Annotated[tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=64)]
 
 
 class Body(BaseModel):
@@ -149,7 +150,20 @@ class InfillBody(Sampling):
     n_predict: int | None = Field(None, ge=-1)
     n_cmpl: int | None = Field(None, ge=1)
     t_max_predict_ms: float | None = None
-    response_fields: Annotated[tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=64)] | None = None
+    response_fields: ResponseFields | None = None
+    stream: bool | None = None
+    stop: Stop = None
+
+
+class LlamaBody(Sampling):
+    """POST /completion (llama.cpp's form, which Tabby speaks): one text, templated by the client or not."""
+
+    model: str | None = Field(None, max_length=256)
+    prompt: str
+    n_predict: int | None = Field(None, ge=-1)
+    n_cmpl: int | None = Field(None, ge=1)
+    t_max_predict_ms: float | None = None
+    response_fields: ResponseFields | None = None
     stream: bool | None = None
     stop: Stop = None
 

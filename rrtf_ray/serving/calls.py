@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rrtf_ray.serving.bodies import ChatBody, CompletionBody, FimBody, InfillBody, Sampling
+from rrtf_ray.serving.bodies import ChatBody, CompletionBody, FimBody, InfillBody, LlamaBody, Sampling
 from rrtf_ray.serving.fim import fill_in_the_middle
 from rrtf_ray.serving.models import Engine
 from rrtf_ray.serving.prompts import fitting
@@ -24,17 +24,19 @@ DEFAULT_MIDDLE_TOKENS = 128
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one request may ask for."""
+    """What one request may ask for. rewrites: whether a client's own template is rewritten."""
 
     max_tokens: int
     max_choices: int
+    rewrites: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class MiddleWanted:
     """The code around a cursor, whatever form the client used.
 
-    n: choices. limit_s: seconds from the first token after which a middle with a line end is ended.
+    n: choices. is_plain: the prefix is a prompt to continue, without markers. limit_s: seconds from the first token
+    after which a middle with a line end is ended.
     """
 
     prefix: str
@@ -43,6 +45,7 @@ class MiddleWanted:
     sampling: dict[str, Any]
     n: int = 1
     greedy: bool = False
+    is_plain: bool = False
     limit_s: float | None = None
 
 
@@ -110,7 +113,7 @@ def wanted(body: CompletionBody, bounds: Bounds) -> MiddleWanted | None:
         return None
     if body.suffix is not None:
         prefix, suffix = body.prompt, body.suffix
-    elif templated := parse_templated(body.prompt):
+    elif templated := parse_templated(body.prompt) if bounds.rewrites else None:
         prefix, suffix = templated.prefix, templated.suffix
     else:
         return None
@@ -142,8 +145,30 @@ def wanted_by_infill(body: InfillBody, bounds: Bounds) -> MiddleWanted:
     if (body.n_cmpl or 1) > bounds.max_choices:
         raise invalid("n_cmpl", f"n_cmpl={body.n_cmpl} is more than {bounds.max_choices} completions")
     prefix = extra + body.input_prefix + (body.prompt or "")
-    limit_s = body.t_max_predict_ms / 1000 if body.t_max_predict_ms and body.t_max_predict_ms > 0 else None
-    return MiddleWanted(prefix, body.input_suffix, limit, _common(body), body.n_cmpl or 1, body.is_greedy, limit_s)
+    return MiddleWanted(prefix, body.input_suffix, limit, **_of_llama(body))
+
+
+def wanted_by_llama(body: LlamaBody, bounds: Bounds) -> MiddleWanted:
+    """llama.cpp's form of a completion: a middle where the client has templated one."""
+    asked = None if body.n_predict in (None, -1) else max(1, body.n_predict or 0)
+    limit = _capped(asked, DEFAULT_MIDDLE_TOKENS, bounds)
+    if (body.n_cmpl or 1) > bounds.max_choices:
+        raise invalid("n_cmpl", f"n_cmpl={body.n_cmpl} is more than {bounds.max_choices} completions")
+    templated = parse_templated(body.prompt) if bounds.rewrites else None
+    if templated is None:
+        return MiddleWanted(body.prompt, "", limit, is_plain=True, **_of_llama(body))
+    return MiddleWanted(templated.prefix, templated.suffix, limit, **_of_llama(body))
+
+
+def _of_llama(body: InfillBody | LlamaBody) -> dict[str, Any]:
+    """What both of llama.cpp's forms ask for."""
+    limit_ms = body.t_max_predict_ms or 0
+    return {
+        "sampling": _common(body),
+        "n": body.n_cmpl or 1,
+        "greedy": body.is_greedy,
+        "limit_s": limit_ms / 1000 if limit_ms > 0 else None,
+    }
 
 
 def middle(wanted: MiddleWanted, name: str, engine: Engine) -> Call:
@@ -155,7 +180,7 @@ def middle(wanted: MiddleWanted, name: str, engine: Engine) -> Call:
         "stream": True,
         "stream_options": {"include_usage": True, "continuous_usage_stats": True},
     }
-    if engine.markers is None:
+    if engine.markers is None or wanted.is_plain:
         if wanted.suffix:
             raise invalid(
                 "suffix",

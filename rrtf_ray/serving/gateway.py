@@ -37,7 +37,16 @@ from rrtf_ray.serving.answers import (
     middles,
 )
 from rrtf_ray.serving.answers import events as parse_events
-from rrtf_ray.serving.bodies import AnyBody, ChatBody, CompletionBody, FimBody, InfillBody, StreamOptions, parse
+from rrtf_ray.serving.bodies import (
+    AnyBody,
+    ChatBody,
+    CompletionBody,
+    FimBody,
+    InfillBody,
+    LlamaBody,
+    StreamOptions,
+    parse,
+)
 from rrtf_ray.serving.calls import (
     Bounds,
     Call,
@@ -48,6 +57,7 @@ from rrtf_ray.serving.calls import (
     wanted,
     wanted_by_fim,
     wanted_by_infill,
+    wanted_by_llama,
 )
 from rrtf_ray.serving.keys import Key, Keys
 from rrtf_ray.serving.limits import Admission, RateLimit, Reason, Rejected
@@ -70,6 +80,7 @@ ROUTES = (
     "/v1/fim/completions",
     "/fim/completions",
     "/infill",
+    "/completion",
 )
 FRESH_S = 5.0
 """A model that answered this recently is healthy."""
@@ -91,7 +102,7 @@ class Gateway:
             ongoing=lambda: sum(m.admission.ongoing for m in self.models),
             queued=lambda: sum(m.admission.queued for m in self.models),
         )
-        self.bounds = Bounds(settings.max_tokens, settings.max_choices)
+        self.bounds = Bounds(settings.max_tokens, settings.max_choices, settings.rewrite_templates)
         self._rates: dict[str, RateLimit] = {}
         self._stopping = self._ended = False
         self._waits: set[asyncio.Timeout] = set()
@@ -147,6 +158,12 @@ class Gateway:
         model, name = self._find(request, body.model)
         form = LlamaForm(name, warm_up=body.n_predict == 0, fields=body.response_fields)
         return await self._middle(model, name, key, wanted_by_infill(body, self.bounds), form, bool(body.stream))
+
+    async def llama(self, request: Request) -> Response:
+        body, key = await self._open(request, LlamaBody)
+        model, name = self._find(request, body.model)
+        form = LlamaForm(name, warm_up=body.n_predict == 0, fields=body.response_fields)
+        return await self._middle(model, name, key, wanted_by_llama(body, self.bounds), form, bool(body.stream))
 
     async def list_models(self, request: Request) -> Response:
         self.authenticate(request)

@@ -76,6 +76,9 @@ class GatewaySettings(Section):
     """Most tokens per completion; a request for more gets this many."""
     max_choices: int = Field(16, ge=1)
     """Most completions per request: prompts times n."""
+    rewrite_templates: bool = True
+    """A prompt that a client has templated with a family's markers is rewritten to the model's own. `false` passes it
+    on unchanged, for models that have a template of their own, such as those for next edits."""
     allowed_origins: tuple[str, ...] = ()
     """Origins whose pages may use the endpoint from a browser, such as `https://app.example.org`; `*` for all. The
     endpoint's own page needs none."""

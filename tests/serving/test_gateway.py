@@ -249,6 +249,32 @@ def test_a_middle_with_a_line_ends_at_its_limit_of_time(ask, engine):
     assert ask(post("/infill", body | {"t_max_predict_ms": 1e-6})).json()["tokens_predicted"] == 60
 
 
+def test_llama_cpps_completion_is_a_middle_where_it_is_templated(ask, engine, tokenizers):
+    tokenizer = Tokenizer.from_str(tokenizers[0])
+    templated = "<|fim_prefix|>def f(a):\n<|fim_suffix|>\nf(1)\n<|fim_middle|>"
+    middle, plain, stream = ask(
+        post("/completion", {"prompt": templated, "n_predict": 50}),
+        post("/completion", {"prompt": "def f(a):\n", "n_predict": 3}),
+        post("/completion", {"prompt": templated, "n_predict": 50, "stream": True, "temperature": 0.1}),
+    )
+    assert middle.json()["content"] == "".join(MIDDLE)
+    assert tokenizer.token_to_id("<fim_middle>") in engine.asked[0]["prompt"]
+    assert plain.json()["content"] == "".join(MIDDLE[:3])
+    assert engine.asked[1]["prompt"] == "def f(a):\n"
+    found, _ = events(stream)
+    assert "".join(e["content"] for e in found) == "".join(MIDDLE)
+
+
+def test_a_clients_own_template_can_be_passed_on(ask, engine):
+    prompt = "<|fim_prefix|>def f(a):\n<|fim_suffix|>\nf(1)\n<|fim_middle|>"
+    ask(
+        post("/v1/completions", {"prompt": prompt, "max_tokens": 8}),
+        post("/completion", {"prompt": prompt}),
+        rewrite_templates=False,
+    )
+    assert [asked["prompt"] for asked in engine.asked] == [prompt, prompt]
+
+
 def test_mistrals_usage_is_part_of_the_last_choice(ask):
     found, done = events(ask(post("/v1/fim/completions", {"prompt": "a", "suffix": "b", "stream": True})))
     assert done
@@ -554,7 +580,14 @@ def test_only_the_listed_routes_exist_and_no_origin_is_let_in(ask):
 def test_without_a_key_only_the_page_and_health_answer(ask):
     keys = load_keys(None, f"me={KEY}")
     body = {"prompt": "a", "max_tokens": 1}
-    paths = ["/v1/completions", "/v1/chat/completions", "/v1/fim/completions", "/fim/completions", "/infill"]
+    paths = [
+        "/v1/completions",
+        "/v1/chat/completions",
+        "/v1/fim/completions",
+        "/fim/completions",
+        "/infill",
+        "/completion",
+    ]
     answers = ask(*[post(path, body) for path in paths], get("/v1/models"), get("/metrics"), keys=keys)
     for answer in answers:
         assert check_refused(answer, 401, says="Bearer")["type"] == "authentication_error"
