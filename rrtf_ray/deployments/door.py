@@ -8,8 +8,9 @@ RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names it, as it does in a cluster that
   The offer is left out of the head.
 - HTTP/1.0 knows no chunks: such an answer ends with its connection.
 - A connection without a whole head is closed after a while.
-
-Limit: a client that closes its sending side has left, as far as uvicorn knows, and gets no answer.
+- A client that closes its sending side after its request (`printf ... | nc`) gets its answer. One that has left looks
+  the same until something is sent to it, and must not keep an engine busy: it is asked with interim answers (100
+  Continue, RFC 9110, 15.2), which any client skips and to which a closed socket answers with a reset.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ HEAD_LIMIT_S = 20.0
 """For the rest of a head, from its first byte."""
 IDLE_LIMIT_S = 60.0
 """For the first byte of a new connection."""
+PROBES_S = (0.1, 0.05, 1.0)
+"""Until the first interim answer, until the second, which meets the reset, and until each further one."""
+_INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 _MOST_HEAD = 1 << 16
 _OFFER = re.compile(rb"\r\n(?:upgrade[ \t]*:(?![ \t]*websocket)|http2-settings[ \t]*:)[^\r\n]*", re.IGNORECASE)
 
@@ -73,6 +77,27 @@ class DoorProtocol(HttpToolsProtocol):
             self._disarm()
             data, self._head = without_offer(self._head[:end]) + self._head[end:], b""
         super().data_received(data)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whether the connection stays open for the answer."""
+        if self.cycle is None or self.cycle.response_complete or self._is_between is False:
+            return False
+        if self.scope["http_version"] == "1.0":  # which knows no interim answers
+            return False
+        self.cycle.keep_alive = False
+        self._probe_later(*PROBES_S)
+        return True
+
+    def _probe_later(self, after_s: float, *later_s: float) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+        self._limit = self.loop.call_later(after_s, self._probe, later_s or (after_s,))
+
+    def _probe(self, later_s: tuple[float, ...]) -> None:
+        if self.transport.is_closing() or self.cycle.response_started:
+            return  # what is sent of an answer shows the same
+        self.transport.write(_INTERIM)
+        self._probe_later(*later_s)
 
     def on_message_begin(self) -> None:
         self._is_between = False

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gzip
+import http.client
 import json
 import shutil
 import socket
@@ -22,14 +25,25 @@ BODY = json.dumps({"prompt": "a", "max_tokens": 3}).encode()
 OFFER = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n"
 
 
+class SlowEngine(ScriptedEngine):
+    """Waits before it answers."""
+
+    wait_s = 0.0
+
+    async def __call__(self, call, body):
+        await asyncio.sleep(self.wait_s)
+        async for answer in super().__call__(call, body):
+            yield answer
+
+
 @pytest.fixture(scope="module")
 def engine():
-    return ScriptedEngine(lambda body: ["x", "y", "z"])
+    return SlowEngine(lambda body: ["x", "y", "z"])
 
 
-@pytest.fixture(scope="module")
-def port(engine):
-    _, app = scripted_gateway(engine)
+@contextlib.contextmanager
+def serving(app):
+    """The port of a server with this application."""
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=0, http=DoorProtocol, log_level="error", lifespan="off")
     )
@@ -42,6 +56,12 @@ def port(engine):
     server.should_exit = True
     thread.join(30)
     assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def port(engine):
+    with serving(scripted_gateway(engine)[1]) as port:
+        yield port
 
 
 def exchange(port: int, *pieces: bytes, pause_s: float = 0.05) -> bytes:
@@ -113,6 +133,36 @@ def test_http_1_0_gets_no_chunks(port):
     assert text.endswith(b"data: [DONE]\n\n")
     chunked = exchange(port, head(len(body)) + body)
     assert b"transfer-encoding: chunked" in chunked.lower()
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 1.5])
+def test_a_half_closed_socket_gets_its_answer(port, engine, monkeypatch, wait_s):
+    monkeypatch.setattr(engine, "wait_s", wait_s)
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(head(len(BODY)) + BODY)
+        connection.shutdown(socket.SHUT_WR)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()  # which skips interim answers, as any client does
+        assert answer.status == 200
+        assert b"xyz" in answer.read()
+        assert connection.recv(1) == b""  # and then the connection ends
+
+
+def test_a_client_that_has_left_is_noticed():
+    """Before anything is sent of its answer: Ray Serve's proxy then ends the request."""
+    left = threading.Event()
+
+    async def app(scope, receive, send):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        left.set()
+
+    with serving(app) as port:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(head(len(BODY)) + BODY)
+            time.sleep(0.2)
+            assert not left.is_set()
+        assert left.wait(30)
 
 
 def test_half_a_head_is_closed_after_a_while(port, monkeypatch):
