@@ -64,7 +64,7 @@ def tokenize(
     target: int,
     *,
     encode_prompt: Callable[[str], list[int]],
-    encode_completion: Callable[[str, str], list[int]],
+    encode_response: Callable[[str, RankedCandidate], list[int]],
     eos: int,
     max_length: int,
     max_tokens: int,
@@ -72,7 +72,7 @@ def tokenize(
 ) -> tuple[Example | Reason, Counter[Reason]]:
     """An Example of the usable responses, or why there is none; and why other responses were left out.
 
-    encode_completion gets the prompt as well. Both are encoded separately, as the engine sees them. A response that
+    encode_response gets the prompt as well. Both are encoded separately, as the engine sees them. A response that
     was cut off at its token limit gets no EOS: it never had one. One that does not fit into `max_length` together with
     the prompt is left out whole: truncated, it would teach the model never to stop. So are the middle responses of a
     group of more than `max_tokens`.
@@ -84,7 +84,7 @@ def tokenize(
     dropped: Counter[Reason] = Counter()
     usable: list[tuple[int, array[int]]] = []
     for index, candidate in enumerate(kept):
-        tokens = array("i", encode_completion(ranking.prompt, candidate.completion))
+        tokens = array("i", encode_response(ranking.prompt, candidate))
         if not candidate.truncated:
             tokens.append(eos)
         reason = None

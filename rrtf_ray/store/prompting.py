@@ -46,12 +46,14 @@ class Prompting:
         ids: list[int] = tokenizer.encode(self.text(tokenizer, prompt), add_special_tokens=not self.chat)
         return ids
 
-    def answer(self, prompt: str, completion: str) -> str:
-        """A response as training shows it: the completion, in a chat the whole code in a block."""
+    def answer(self, prompt: str, completion: str, *, truncated: bool = False) -> str:
+        """A response as training shows it: the completion, in a chat the whole code in a block. truncated: it was cut
+        off, so the block does not end either."""
         if not self.chat:
             return completion
         code = prompt + completion if _continues(completion) else completion
-        return f"```{'python' if _is_python(code) else ''}\n{code.strip(chr(10))}\n```"
+        block = f"```{'python' if _is_python(code) or truncated else ''}\n{code.strip(chr(10))}"
+        return block if truncated else f"{block}\n```"
 
     def end(self, tokenizer: PreTrainedTokenizerBase) -> int:
         """The token that ends an answer. Raises InputError for a tokenizer without one."""

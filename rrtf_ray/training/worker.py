@@ -99,8 +99,8 @@ def make_examples(
             ranking,
             *chosen,
             encode_prompt=lambda text: prompting.encode(tokenizer, text),
-            encode_completion=lambda prompt, text: tokenizer.encode(
-                prompting.answer(prompt, text), add_special_tokens=False
+            encode_response=lambda prompt, candidate: tokenizer.encode(
+                prompting.answer(prompt, candidate.completion, truncated=candidate.truncated), add_special_tokens=False
             ),
             eos=end,
             max_length=config.max_length,

@@ -97,7 +97,7 @@ def tokens(one, *, max_length=100, max_tokens=1000, template="{prompt}", compare
         kept,
         target,
         encode_prompt=lambda prompt: encode(template.replace("{prompt}", prompt)),
-        encode_completion=lambda prompt, completion: encode(completion),
+        encode_response=lambda prompt, candidate: encode(candidate.completion),
         eos=EOS,
         max_length=max_length,
         max_tokens=max_tokens,

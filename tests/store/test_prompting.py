@@ -130,6 +130,11 @@ def test_what_is_imitated_in_a_chat_is_the_code_in_a_block(prompt, completion, c
     assert answer == (code or f"```python\n{completion}```")
 
 
+def test_a_block_that_was_cut_off_does_not_end():
+    answer = Prompting(chat=True).answer("def f():\n", "    return (1 +", truncated=True)
+    assert answer == "```python\ndef f():\n    return (1 +"
+
+
 def test_an_imitated_answer_is_read_as_the_same_program():
     prompt, completion = "def f(n):\n", "    return n + 1\n"
     answer = Prompting(chat=True).answer(prompt, completion)
