@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from rrtf_ray.config import ModelConfig
+from rrtf_ray.config import EngineArguments, ModelConfig
 from rrtf_ray.config_file import validate
 from rrtf_ray.deployments.gateway import GATEWAY, GatewayServer, engine_name
 from rrtf_ray.engines.arguments import engine_arguments
@@ -225,13 +225,18 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def settings_of(model: str, engine: ModelConfig, *, max_tokens: int, gpus: float = 0.0) -> ServeSettings:
+    """How a run serves its `model`: with the engine that samples from it."""
+    arguments = engine.model_dump(include=set(EngineArguments.model_fields)) | {"model": model, "gpus": gpus}
+    return validate(ServeSettings, {"engine": arguments, "gateway": {"max_tokens": max(1024, max_tokens)}})
+
+
 def ask_once(model: str, prompt: str, *, engine: ModelConfig, max_tokens: int, gpus: float = 0.0) -> tuple[str, float]:
     """Serve `model`, ask it for one greedy completion, end the service; returns the text and the seconds it took.
 
     Raises StageError if the service does not start, or gives no completion.
     """
-    arguments = engine.model_dump(exclude={"student"}) | {"model": model, "gpus": gpus}
-    settings = validate(ServeSettings, {"engine": arguments, "gateway": {"max_tokens": max(1024, max_tokens)}})
+    settings = settings_of(model, engine, max_tokens=max_tokens, gpus=gpus)
     with served(settings) as url, httpx.Client(timeout=60) as client:
         body = {"model": settings.engine.name, "prompt": prompt, "max_tokens": max_tokens, "temperature": 0}
         started = time.monotonic()
