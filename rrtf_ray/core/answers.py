@@ -96,7 +96,7 @@ def _after_closed_thoughts(text: str) -> str:
 def _first(mark: re.Pattern[str], text: str, start: int = 0) -> re.Match[str] | None:
     """The first mark that is not written between quotes."""
     for match in mark.finditer(text, start):
-        quoted_before = text[: match.start()].endswith(_QUOTES)
+        quoted_before = text.endswith(_QUOTES, 0, match.start())
         quoted_after = text.startswith(_QUOTES, match.end()) and not text.startswith("```", match.end())
         if not (quoted_before or quoted_after):
             return match

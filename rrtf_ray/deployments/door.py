@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn.protocols.http.auto as auto
@@ -57,7 +58,7 @@ class DoorProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._arm(IDLE_LIMIT_S)
+        self._arm(IDLE_LIMIT_S, self._too_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
@@ -69,7 +70,7 @@ class DoorProtocol(HttpToolsProtocol):
         if self._is_between:
             if not self._head:
                 self._unset_keepalive_if_required()
-                self._arm(HEAD_LIMIT_S)
+                self._arm(HEAD_LIMIT_S, self._too_late)
             self._head += data
             end = self._head.find(b"\r\n\r\n")
             if end < 0 and len(self._head) <= _MOST_HEAD:
@@ -80,24 +81,19 @@ class DoorProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether the connection stays open for the answer."""
-        if self.cycle is None or self.cycle.response_complete or self._is_between is False:
+        if self.cycle is None or self.cycle.response_complete or not self._is_between:
             return False
         if self.scope["http_version"] == "1.0":  # which knows no interim answers
             return False
         self.cycle.keep_alive = False
-        self._probe_later(*PROBES_S)
+        self._arm(PROBES_S[0], self._probe, PROBES_S[1:])
         return True
-
-    def _probe_later(self, after_s: float, *later_s: float) -> None:
-        if self._limit is not None:
-            self._limit.cancel()
-        self._limit = self.loop.call_later(after_s, self._probe, later_s or (after_s,))
 
     def _probe(self, later_s: tuple[float, ...]) -> None:
         if self.transport.is_closing() or self.cycle.response_started:
             return  # what is sent of an answer shows the same
         self.transport.write(_INTERIM)
-        self._probe_later(*later_s)
+        self._arm(later_s[0], self._probe, later_s[1:] or later_s)
 
     def on_message_begin(self) -> None:
         self._is_between = False
@@ -119,9 +115,9 @@ class DoorProtocol(HttpToolsProtocol):
         if self.cycle is not None:
             self.cycle.keep_alive = False
 
-    def _arm(self, seconds: float) -> None:
+    def _arm(self, seconds: float, then: Callable[..., None], *arguments: Any) -> None:
         self._disarm()
-        self._limit = self.loop.call_later(seconds, self._too_late)
+        self._limit = self.loop.call_later(seconds, then, *arguments)
 
     def _disarm(self) -> None:
         if self._limit is not None:
@@ -130,7 +126,7 @@ class DoorProtocol(HttpToolsProtocol):
 
     def _too_late(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
-            self._arm(HEAD_LIMIT_S)  # the answer to an earlier request is on its way
+            self._arm(HEAD_LIMIT_S, self._too_late)  # the answer to an earlier request is on its way
         elif not self.transport.is_closing():
             if self._head:
                 self.send_400_response("The head of the request did not arrive in time.")

@@ -135,39 +135,38 @@ class ExtraFile(Body):
     text: str
 
 
-class InfillBody(Sampling):
-    """POST /infill (llama.cpp's form). `n_predict: 0` only warms the prefix cache; -1 is the default.
+class LlamaSampling(Sampling):
+    """What both of llama.cpp's forms have. `n_predict: 0` only warms the prefix cache; -1 is the default.
 
     n_cmpl: more than one gives a list of answers. t_max_predict_ms: ends a middle that has a line end by then, counted
     from its first token. response_fields: only these, `timings/prompt_n` as a field of that name.
     """
 
     model: str | None = Field(None, max_length=256)
+    n_predict: int | None = Field(None, ge=-1)
+    n_cmpl: int | None = Field(None, ge=1)
+    t_max_predict_ms: float | None = None
+    response_fields: ResponseFields | None = None
+    stream: bool | None = None
+    stop: Stop = None
+
+
+class InfillBody(LlamaSampling):
+    """POST /infill: the code around the cursor, and other files."""
+
     input_prefix: str
     input_suffix: str
     input_extra: tuple[ExtraFile, ...] | None = Field(None, max_length=1024)
     prompt: str | None = None
-    n_predict: int | None = Field(None, ge=-1)
-    n_cmpl: int | None = Field(None, ge=1)
-    t_max_predict_ms: float | None = None
-    response_fields: ResponseFields | None = None
-    stream: bool | None = None
-    stop: Stop = None
 
 
-class LlamaBody(Sampling):
-    """POST /completion (llama.cpp's form, which Tabby speaks): one text, templated by the client or not."""
+class LlamaBody(LlamaSampling):
+    """POST /completion, which Tabby speaks: one text, templated by the client or not."""
 
-    model: str | None = Field(None, max_length=256)
     prompt: str
-    n_predict: int | None = Field(None, ge=-1)
-    n_cmpl: int | None = Field(None, ge=1)
-    t_max_predict_ms: float | None = None
-    response_fields: ResponseFields | None = None
-    stream: bool | None = None
-    stop: Stop = None
 
 
+AnyLlama = TypeVar("AnyLlama", bound=LlamaSampling)
 AnyBody = TypeVar("AnyBody", bound=Body)
 
 

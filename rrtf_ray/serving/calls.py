@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rrtf_ray.serving.bodies import ChatBody, CompletionBody, FimBody, InfillBody, LlamaBody, Sampling
+from rrtf_ray.serving.bodies import ChatBody, CompletionBody, FimBody, InfillBody, LlamaBody, LlamaSampling, Sampling
 from rrtf_ray.serving.fim import fill_in_the_middle
 from rrtf_ray.serving.models import Engine
 from rrtf_ray.serving.prompts import fitting
@@ -140,30 +140,25 @@ def wanted_by_fim(body: FimBody, bounds: Bounds) -> MiddleWanted:
 def wanted_by_infill(body: InfillBody, bounds: Bounds) -> MiddleWanted:
     """llama.cpp's form. Other files go before the prefix, so they are the first to be cut."""
     extra = "".join(f"{file.filename}\n{file.text}\n" for file in body.input_extra or ())
-    asked = None if body.n_predict in (None, -1) else max(1, body.n_predict or 0)
-    limit = _capped(asked, DEFAULT_MIDDLE_TOKENS, bounds)
-    if (body.n_cmpl or 1) > bounds.max_choices:
-        raise invalid("n_cmpl", f"n_cmpl={body.n_cmpl} is more than {bounds.max_choices} completions")
-    prefix = extra + body.input_prefix + (body.prompt or "")
-    return MiddleWanted(prefix, body.input_suffix, limit, **_of_llama(body))
+    return MiddleWanted(extra + body.input_prefix + (body.prompt or ""), body.input_suffix, **_of_llama(body, bounds))
 
 
 def wanted_by_llama(body: LlamaBody, bounds: Bounds) -> MiddleWanted:
     """llama.cpp's form of a completion: a middle where the client has templated one."""
-    asked = None if body.n_predict in (None, -1) else max(1, body.n_predict or 0)
-    limit = _capped(asked, DEFAULT_MIDDLE_TOKENS, bounds)
-    if (body.n_cmpl or 1) > bounds.max_choices:
-        raise invalid("n_cmpl", f"n_cmpl={body.n_cmpl} is more than {bounds.max_choices} completions")
     templated = parse_templated(body.prompt) if bounds.rewrites else None
     if templated is None:
-        return MiddleWanted(body.prompt, "", limit, is_plain=True, **_of_llama(body))
-    return MiddleWanted(templated.prefix, templated.suffix, limit, **_of_llama(body))
+        return MiddleWanted(body.prompt, "", is_plain=True, **_of_llama(body, bounds))
+    return MiddleWanted(templated.prefix, templated.suffix, **_of_llama(body, bounds))
 
 
-def _of_llama(body: InfillBody | LlamaBody) -> dict[str, Any]:
+def _of_llama(body: LlamaSampling, bounds: Bounds) -> dict[str, Any]:
     """What both of llama.cpp's forms ask for."""
+    if (body.n_cmpl or 1) > bounds.max_choices:
+        raise invalid("n_cmpl", f"n_cmpl={body.n_cmpl} is more than {bounds.max_choices} completions")
+    asked = None if body.n_predict in (None, -1) else max(1, body.n_predict or 0)
     limit_ms = body.t_max_predict_ms or 0
     return {
+        "max_tokens": _capped(asked, DEFAULT_MIDDLE_TOKENS, bounds),
         "sampling": _common(body),
         "n": body.n_cmpl or 1,
         "greedy": body.is_greedy,

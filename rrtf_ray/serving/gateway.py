@@ -39,6 +39,7 @@ from rrtf_ray.serving.answers import (
 from rrtf_ray.serving.answers import events as parse_events
 from rrtf_ray.serving.bodies import (
     AnyBody,
+    AnyLlama,
     ChatBody,
     CompletionBody,
     FimBody,
@@ -154,16 +155,19 @@ class Gateway:
         return await self._middle(model, name, key, wanted_by_fim(body, self.bounds), form, bool(body.stream))
 
     async def infill(self, request: Request) -> Response:
-        body, key = await self._open(request, InfillBody)
-        model, name = self._find(request, body.model)
-        form = LlamaForm(name, warm_up=body.n_predict == 0, fields=body.response_fields)
-        return await self._middle(model, name, key, wanted_by_infill(body, self.bounds), form, bool(body.stream))
+        return await self._llama(request, InfillBody, wanted_by_infill)
 
     async def llama(self, request: Request) -> Response:
-        body, key = await self._open(request, LlamaBody)
+        return await self._llama(request, LlamaBody, wanted_by_llama)
+
+    async def _llama(
+        self, request: Request, kind: type[AnyLlama], wanted_by: Callable[[AnyLlama, Bounds], MiddleWanted]
+    ) -> Response:
+        """Either of llama.cpp's forms."""
+        body, key = await self._open(request, kind)
         model, name = self._find(request, body.model)
         form = LlamaForm(name, warm_up=body.n_predict == 0, fields=body.response_fields)
-        return await self._middle(model, name, key, wanted_by_llama(body, self.bounds), form, bool(body.stream))
+        return await self._middle(model, name, key, wanted_by(body, self.bounds), form, bool(body.stream))
 
     async def list_models(self, request: Request) -> Response:
         self.authenticate(request)
@@ -171,10 +175,8 @@ class Gateway:
 
     async def show_model(self, request: Request, name: str) -> Response:
         self.authenticate(request)
-        if card := self._cards().get(name):
-            return json_response(card)
-        self.models.find(name)  # says what there is
-        raise Refusal(503, f"the model {name!r} is not running now; try again", retry_after_s=5)
+        _, name = self.models.find(name)
+        return json_response(self._cards()[name])
 
     def _cards(self) -> dict[str, dict[str, Any]]:
         return {
@@ -291,8 +293,10 @@ class Gateway:
             usage = Usage(copies=call.copies)
             answers = self._asked(model, engine, "completions", call.body)
             found = middles(answers, asked.suffix, call.body["n"], usage, asked.limit_s)
+            if call.copies > 1:
+                found = copied_deltas(found, call.copies)
             try:
-                async with aclosing(copied_deltas(found, call.copies)) as deltas:
+                async with aclosing(found) as deltas:
                     if not stream:
                         yield compact(form.whole(*await collect(self._timed(deltas, name, form), asked.n), usage))
                         return
@@ -371,6 +375,8 @@ class Gateway:
         """The engine's answers. Raises Refusal for its errors, and if it is silent for answer_timeout_s."""
         async with aclosing(engine.ask(call, body)) as stream:
             while True:
+                if self._ended:
+                    raise _stopping()
                 try:
                     async with asyncio.timeout(self.settings.answer_timeout_s) as wait:
                         self._waits.add(wait)

@@ -84,9 +84,8 @@ def verify(
                     results.add(position, todo[position], row_of(todo[position], verdict))
                 shown.advance(len(batch), f"{tally.outcomes[Outcome.PASSED]} passed")
     _report(tally, len(known), len({sample.problem_id for sample in todo}), ks)
-    with open_sandbox() as sandbox:
-        for line in diagnosis(tally.reasons, tally.counts, known, sandbox):
-            say(line)
+    for line in diagnosis(tally.reasons, tally.counts, known, open_sandbox):
+        say(line)
     say(f"results: {output}")
     if tally.num_errors > MAX_ERROR_SHARE * tally.num_samples:
         raise StageError(

@@ -6,11 +6,11 @@ In: the problems, and what all rows of results come to. Out: lines with the reas
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rrtf_ray.execution import reference_program, run_problem
-from rrtf_ray.records import Outcome, Problem, Verdict
+from rrtf_ray.problems.check import CheckReport, check_references
+from rrtf_ray.records import Outcome, Problem
 from rrtf_ray.sandbox import Sandbox
 
 MOST_REFERENCES = 300
@@ -49,7 +49,10 @@ class Reasons:
 
 
 def diagnosis(
-    reasons: Reasons, counts: Mapping[str, tuple[int, int]], problems: Mapping[str, Problem], sandbox: Sandbox
+    reasons: Reasons,
+    counts: Mapping[str, tuple[int, int]],
+    problems: Mapping[str, Problem],
+    open_sandbox: Callable[[], Sandbox],
 ) -> list[str]:
     """The lines for a report. counts: (judged, passed) by problem id. Runs the references of unsolved problems."""
     lines = [
@@ -66,21 +69,22 @@ def diagnosis(
                 "--problems has the tests of these samples, and what their file holds"
             )
     unsolved = [problems[id_] for id_, (number, passed) in counts.items() if number and not passed]
-    lines += _of_references(unsolved, sandbox)
+    lines += _of_references(unsolved, open_sandbox)
     lines += _without_reference([p for p in unsolved if not p.reference], reasons.with_remote)
     return lines
 
 
-def _of_references(unsolved: Sequence[Problem], sandbox: Sandbox) -> list[str]:
+def _of_references(unsolved: Sequence[Problem], open_sandbox: Callable[[], Sandbox]) -> list[str]:
     asked = [problem for problem in unsolved if problem.reference][:MOST_REFERENCES]
-    failing: list[tuple[Problem, Verdict]] = []
-    for problem in asked:
-        verdict = run_problem(sandbox, problem, [reference_program(problem)])[0]
-        if verdict.outcome is not Outcome.PASSED:
-            failing.append((problem, verdict))
-    if not failing:
+    if not asked:
         return []
-    shown = "; ".join(f"{p.id}: {v.outcome.value} ({v.detail or 'no detail'})" for p, v in failing[:_SHOWN])
+    report = CheckReport()
+    with open_sandbox() as sandbox:
+        for _ in check_references(asked, sandbox, report):
+            pass
+    if not (failing := report.failures):
+        return []
+    shown = "; ".join(f"{id_}: {v.outcome.value} ({v.detail or 'no detail'})" for id_, v in failing[:_SHOWN])
     more = " ..." if len(failing) > _SHOWN else ""
     return [
         f"{len(failing)} of {len(asked)} problems that no sample solved are not solved by their own reference either, "

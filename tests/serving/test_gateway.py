@@ -884,3 +884,20 @@ def test_a_gateway_that_stops_ends_what_takes_too_long(engine, tokenizers, strea
             assert engine.closed == 1
 
     asyncio.run(run())
+
+
+def test_what_waits_in_the_queue_ends_with_a_gateway_that_stops(engine, tokenizers):
+    async def run():
+        gateway, app = scripted_gateway(engine, tokenizer=tokenizers[0], slots=1)
+        async with client_of(app) as client:
+            engine.gate = asyncio.Event()
+            body = {"prompt": "a", "max_tokens": 5}
+            asked = [asyncio.create_task(client.post("/v1/completions", json=body)) for _ in range(2)]
+            while sum(m.admission.queued for m in gateway.models) < 1:
+                await asyncio.sleep(0)
+            assert await gateway.drain(0.01) == 2
+            for answer in await asyncio.gather(*asked):
+                check_refused(answer, 503, says="stopping")
+            assert len(engine.asked) == 1  # no engine is asked for what waited
+
+    asyncio.run(run())
