@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 _OPENINGS = {
     "<think>": "</think>",
@@ -29,9 +30,8 @@ _OPENINGS = {
     "<|START_THINKING|>": "<|END_THINKING|>",
     "<unused94>": "<unused95>",
 }
-_OPENING = re.compile("|".join(map(re.escape, _OPENINGS)), re.IGNORECASE)
-_CLOSING = re.compile("|".join(map(re.escape, _OPENINGS.values())), re.IGNORECASE)
-_CLOSINGS = {opening.lower(): closing for opening, closing in _OPENINGS.items()}
+_THOUGHT_MARK = re.compile("|".join(map(re.escape, (*_OPENINGS, *_OPENINGS.values()))), re.IGNORECASE)
+_CLOSINGS = {opening.lower(): closing.lower() for opening, closing in _OPENINGS.items()}
 
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]*<\|message\|>")
 _CHANNEL_END = re.compile(r"<\|(?:end|return|call|start|channel)\|>")
@@ -54,7 +54,7 @@ _END = re.compile(
 _ANSWER = re.compile(r"^[ \t]*(?:<answer>|<solution>|<\|begin_of_solution\|>)", re.MULTILINE | re.IGNORECASE)
 _ANSWER_END = re.compile(r"</answer>|</solution>|<\|end_of_solution\|>", re.IGNORECASE)
 _QUOTED_FENCE = re.compile(r"^>[ \t]?(?:```|~~~)", re.MULTILINE)
-_QUOTES_AS_FENCE = re.compile(r"^('''|\"\"\")(?:python3?|py)[ \t]*\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
+_QUOTES_AS_FENCE = re.compile(r"('''|\"\"\")(?:python3?|py)[ \t]*")
 _JSON_FENCE = re.compile(r"\A\s*(?:```+|~~~+)(?:json)?[ \t]*\n(.*?)\n?(?:```+|~~~+)?\s*\Z", re.DOTALL | re.IGNORECASE)
 _JSON_KEYS = ("code", "solution", "program", "answer", "completion", "python", "final_answer", "response")
 _QUOTES = ('"', "'", "`")
@@ -78,29 +78,27 @@ def _without_reasoning(text: str) -> str:
 
 def _after_closed_thoughts(text: str) -> str:
     """Without each thought; of an answer whose thought was opened by the prompt, what follows the closing mark."""
-    kept = ""
-    while True:
-        opening, closing = _first(_OPENING, text), _first(_CLOSING, text)
-        if closing and (opening is None or closing.start() < opening.start()):
-            kept, text = "", text[closing.end() :]
-        elif opening and not text[: opening.start()].rpartition("\n")[2].strip():
-            end = _first(re.compile(re.escape(_CLOSINGS[opening.group().lower()]), re.IGNORECASE), text, opening.end())
-            kept += text[: opening.start()]
-            if end is None:
-                return kept
-            text = text[end.end() :]
-        else:
-            return kept + text
+    kept, start = "", 0
+    closing: str | None = None  # of the thought that is open
+    for mark in _unquoted(_THOUGHT_MARK, text):
+        name = mark.group().lower()
+        if closing is not None:
+            if name == closing:
+                closing, start = None, mark.end()
+        elif name not in _CLOSINGS:
+            kept, start = "", mark.end()
+        elif not text[max(start, text.rfind("\n", start, mark.start())) : mark.start()].strip():
+            kept, closing = kept + text[start : mark.start()], _CLOSINGS[name]
+    return kept if closing is not None else kept + text[start:]
 
 
-def _first(mark: re.Pattern[str], text: str, start: int = 0) -> re.Match[str] | None:
-    """The first mark that is not written between quotes."""
-    for match in mark.finditer(text, start):
+def _unquoted(mark: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The marks that are not written between quotes."""
+    for match in mark.finditer(text):
         quoted_before = text.endswith(_QUOTES, 0, match.start())
         quoted_after = text.startswith(_QUOTES, match.end()) and not text.startswith("```", match.end())
         if not (quoted_before or quoted_after):
-            return match
-    return None
+            yield match
 
 
 def _turn_begun(text: str) -> str:
@@ -114,7 +112,7 @@ def _turn(text: str) -> str:
 
 
 def _until(mark: re.Pattern[str], text: str) -> str:
-    end = _first(mark, text)
+    end = next(_unquoted(mark, text), None)
     return text[: end.start()] if end else text
 
 
@@ -123,8 +121,20 @@ def _unwrapped(text: str) -> str:
         text = _until(_ANSWER_END, text[answers[-1].end() :])
     if _QUOTED_FENCE.search(text):
         text = "".join(line[1:].removeprefix(" ") for line in text.splitlines(keepends=True) if line.startswith(">"))
-    text = _QUOTES_AS_FENCE.sub(lambda match: f"```python\n{match.group(2)}```", text)
-    return _of_json(text)
+    return _of_json(_fenced(text))
+
+
+def _fenced(text: str) -> str:
+    """With fences in place of the quotes that some models write for them."""
+    lines = text.split("\n")
+    opened: tuple[int, str] | None = None
+    for number, line in enumerate(lines):
+        if opened and line.rstrip() == opened[1]:
+            lines[opened[0]], lines[number] = "```python", "```"
+            opened = None
+        elif opened is None and (begin := _QUOTES_AS_FENCE.fullmatch(line)):
+            opened = number, begin.group(1)
+    return "\n".join(lines)
 
 
 def _of_json(text: str) -> str:

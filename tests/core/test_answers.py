@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from rrtf_ray.core.answers import answer_of
@@ -177,3 +179,10 @@ def test_a_whole_program_is_preferred_to_the_snippet_that_explains_it() -> None:
 def test_a_lost_indentation_is_an_error_of_the_program(body: str) -> None:
     with pytest.raises(SyntaxError):
         compile(extract(body, STUB, "area").program, "<program>", "exec")
+
+
+@pytest.mark.parametrize("piece", ["'''python\n", "<think></think>", "\n<think>", '"<think>"', "</think>", "x<think>"])
+def test_a_degenerate_response_takes_no_long_time(piece: str) -> None:
+    began = time.process_time()
+    answer_of(piece * 20_000)
+    assert time.process_time() - began < 5  # quadratic, 100 KB took 4 to 6 s, and these are up to 200
