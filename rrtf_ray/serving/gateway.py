@@ -11,12 +11,11 @@ import contextlib
 import json
 import secrets
 import time
-import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -64,11 +63,11 @@ from rrtf_ray.serving.keys import Key, Keys
 from rrtf_ray.serving.limits import Admission, RateLimit, Reason, Rejected
 from rrtf_ray.serving.metrics import Metrics
 from rrtf_ray.serving.models import Answer, Engine, Model, Models
+from rrtf_ray.serving.reading import read_body
 from rrtf_ray.serving.refusals import Refusal
 from rrtf_ray.serving.settings import GatewaySettings
 
 MODEL = "rrtf_model"
-BODY_TIMEOUT_S = 30.0
 PROBE_TIMEOUT_S = 5.0
 ROUTES = (
     "/",
@@ -245,7 +244,7 @@ class Gateway:
         self._take_rate(key)
         if self._stopping:
             raise _stopping()
-        return parse(kind, await self._read(request)), key
+        return parse(kind, await read_body(request, self.settings.max_body_bytes)), key
 
     def _find(self, request: Request, asked: str | None) -> tuple[Model, str]:
         model, name = self.models.find(asked)
@@ -261,26 +260,6 @@ class Gateway:
         if wait_s := limit.take(time.monotonic()):
             self.metrics.rejected(Reason.RATE)
             raise Refusal(429, f"more than {rate:g} requests per minute; wait {wait_s:.1f} s", retry_after_s=wait_s)
-
-    async def _read(self, request: Request) -> bytes:
-        limit = self.settings.max_body_bytes
-        declared = request.headers.get("content-length", "0")
-        too_large = Refusal(413, f"the body is larger than {limit} bytes; send less code")
-        if declared.isdecimal() and int(declared) > limit:
-            raise too_large
-        parts, size = [], 0
-        try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                async for part in request.stream():
-                    size += len(part)
-                    if size > limit:
-                        raise too_large
-                    parts.append(part)
-        except TimeoutError:
-            raise Refusal(408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
-        except ClientDisconnect:
-            raise Refusal(408, "the client disconnected") from None
-        return _decoded(b"".join(parts), request.headers.get("content-encoding", ""), limit, too_large)
 
     async def _middle(
         self, model: Model, name: str, key: Key | None, asked: MiddleWanted, form: Form, stream: bool
@@ -477,29 +456,6 @@ def json_response(body: dict[str, Any], status: int = 200, headers: dict[str, st
 
 def refused(refusal: Refusal) -> Response:
     return json_response(refusal.body(), refusal.status, refusal.headers())
-
-
-def _decoded(body: bytes, encoding: str, limit: int, too_large: Refusal) -> bytes:
-    """A body as it was before its client compressed it. Raises Refusal: 415, 400, or `too_large` beyond `limit`."""
-    match encoding.strip().lower():
-        case "" | "identity":
-            return body
-        case "gzip" | "x-gzip":
-            window = zlib.MAX_WBITS | 16
-        case "deflate":
-            window = zlib.MAX_WBITS
-        case other:
-            raise Refusal(415, f"content-encoding: {other[:40]!r} is not supported; send gzip, deflate or none")
-    decoder = zlib.decompressobj(window)
-    try:
-        plain = decoder.decompress(body, limit + 1)
-    except zlib.error:
-        raise Refusal(400, f"the body is not {encoding}, which its content-encoding says") from None
-    if len(plain) > limit:
-        raise too_large
-    if not decoder.eof:
-        raise Refusal(400, f"the body ends within its {encoding} data")
-    return plain
 
 
 def _stopping() -> Refusal:

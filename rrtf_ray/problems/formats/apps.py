@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rrtf_ray.errors import DataError
-from rrtf_ray.problems.formats.judged import judged_problem, paired
+from rrtf_ray.problems.formats.judged import is_wrapped, judged_problem, paired
 from rrtf_ray.problems.formats.usable import Unusable, usable
 from rrtf_ray.problems.source import Row
 from rrtf_ray.records import Problem
@@ -36,7 +36,7 @@ def _problem(row: Row, number: int) -> Problem:
         function=function,
         starter=row.text("starter_code", ""),
         solutions=solutions_of(row, "solutions"),
-        wrapped=bool(function) and all(isinstance(value, list) and len(value) == 1 for _, value in cases),
+        wrapped=is_wrapped(function, cases),
     )
 
 

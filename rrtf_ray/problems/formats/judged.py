@@ -130,6 +130,11 @@ def listed(row: Row, tests: Any, function: str = "") -> tuple[list[tuple[Any, An
     return cases, function if called == {True} else ""
 
 
+def is_wrapped(function: str, cases: list[tuple[Any, Any]]) -> bool:
+    """Whether every value of a function is in a list of its own, as APPS and the sets made of it write them."""
+    return bool(function) and all(isinstance(value, list) and len(value) == 1 for _, value in cases)
+
+
 def code_of(text: str) -> str:
     """The code in a solution: what is in its first fences, or all of it."""
     text = text.replace("\r\n", "\n")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rrtf_ray.problems.formats.apps import solutions_of
-from rrtf_ray.problems.formats.judged import judged_problem, listed, paired
+from rrtf_ray.problems.formats.judged import is_wrapped, judged_problem, listed, paired
 from rrtf_ray.problems.formats.usable import unusable, usable
 from rrtf_ray.problems.source import Row
 from rrtf_ray.records import Problem
@@ -42,7 +42,7 @@ def _prime(row: Row, number: int) -> Problem:
         statement=_asked(row),
         cases=cases,
         function=function,
-        wrapped=_is_wrapped(function, cases),
+        wrapped=is_wrapped(function, cases),
     )
 
 
@@ -76,13 +76,9 @@ def _deepcoder(row: Row, number: int) -> Problem:
         function=function,
         starter=row.text("starter_code", ""),
         solutions=solutions_of(row, "solutions"),
-        wrapped=_is_wrapped(function, cases),
+        wrapped=is_wrapped(function, cases),
     )
 
 
 def _cases(row: Row, tests: Any, function: str = "") -> tuple[list[tuple[Any, Any]], str]:
     return listed(row, tests, function) if isinstance(tests, list) else paired(row, tests)
-
-
-def _is_wrapped(function: str, cases: list[tuple[Any, Any]]) -> bool:
-    return bool(function) and all(isinstance(value, list) and len(value) == 1 for _, value in cases)
