@@ -88,6 +88,15 @@ def test_lines_keep_their_numbers_and_a_shared_line_stays():
     assert collected(plain) is plain
 
 
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [(TestKind.CHECK, "helper.check(3)"), (TestKind.UNITTEST, "app.main()"), (TestKind.ASSERT, "f(3)")],
+)
+def test_calls_of_others_by_that_name_stay(kind, line):
+    test = Test(kind, f"{CHECK}{line}\n")
+    assert collected(test) == test
+
+
 # Programs with standard input and output
 
 
