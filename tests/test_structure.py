@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "problems": {"store", "core", "sandbox", "execution"},
     "quickstart": set(),
     "verify": {"progress", "store", "core", "sandbox", "execution", "problems"},
+    "compare": {"progress", "config", "config_file", "store", "core", "problems"},
     "cluster": {"config", "store"},
     "engines": {"config"},
     "training": {"progress", "config", "store", "core"},
@@ -39,8 +40,8 @@ MAY_IMPORT = {
     "stages": {"progress", "config", "store", "core", "sandbox", "execution", "problems", "quickstart"}
     | {"cluster", "engines", "training", "deployments"},
     "quantize": {"progress", "config", "store", "core", "cluster", "engines", "stages"},
-    "cli": {"progress", "config_file", "store", "sandbox", "problems", "verify", "planning", "quantize", "serving"}
-    | {"deployments", "stages"},
+    "cli": {"progress", "config_file", "store", "sandbox", "problems", "verify", "compare", "planning", "quantize"}
+    | {"serving", "deployments", "stages"},
 }
 # Rooms whose modules may load Ray, vLLM, DeepSpeed or Transformers, and modules that may load torch.
 HEAVY_ROOMS = {"cluster", "engines", "training", "deployments", "stages", "quantize"}

@@ -1,7 +1,8 @@
 """`rrtf`: parse and validate first, import the heavy stages later.
 
 Each module here is a group of commands: its `add` makes their parsers and sets `run`, the function that a command
-calls with its arguments. Exit codes: 0 done, 1 a failure while running, 2 an input that cannot be used.
+calls with its arguments. Exit codes: 0 done, 1 a failure while running, 2 an input that cannot be used; `compare
+--gate` has two more (see there).
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import sys
 from collections.abc import Sequence
 
 from rrtf_ray import __version__
-from rrtf_ray.cli import doctor, plan, problems, quantize, serving, stages, verify
+from rrtf_ray.cli import compare, doctor, plan, problems, quantize, serving, stages, verify
 from rrtf_ray.errors import RRTFError
 
-_GROUPS = (stages, plan, quantize, problems, verify, serving, doctor)
+_GROUPS = (stages, plan, quantize, problems, verify, compare, serving, doctor)
 
 
 def parser() -> argparse.ArgumentParser:

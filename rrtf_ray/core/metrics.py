@@ -51,11 +51,11 @@ def mean_pass_at_k(counts: Sequence[tuple[int, int]], k: int, confidence: float 
     """
     if not counts:
         raise InputError("pass@k of no problems is not defined; at least one judged problem is needed")
-    return _interval([pass_at_k(n, c, k) for n, c in counts], confidence)
+    return interval_of_mean([pass_at_k(n, c, k) for n, c in counts], confidence)
 
 
-def _interval(values: list[float], confidence: float) -> Estimate:
-    """Wilson's interval of the mean of values in [0, 1] (Wilson, 1927)."""
+def interval_of_mean(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """Wilson's interval of the mean of at least one value in [0, 1] (Wilson, 1927); see `mean_pass_at_k`."""
     size = len(values)
     mean = math.fsum(values) / size
     variance_of_mean = math.fsum((v - mean) ** 2 for v in values) / size / size
