@@ -49,7 +49,7 @@ def load(kind: type[AnySection], path: str | None, overrides: Sequence[str]) -> 
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}; fix the file") from None
     if not isinstance(raw, dict):
         raise ConfigError(
-            f"{path} holds a {type(raw).__name__}, not a mapping of sections; see jobs/configs for examples"
+            f"{path} holds a {type(raw).__name__}, not a mapping with the keys {', '.join(kind.model_fields)}"
         )
     places = {key: f"{path}:{line}" for key, line in lines.items()}
     for override in overrides:
@@ -78,7 +78,9 @@ def _read(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"configuration file {path!r} does not exist; see jobs/configs for examples") from None
+        raise ConfigError(
+            f"configuration file {path!r} does not exist; check the path (jobs/configs has examples of runs)"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"configuration file {path!r} cannot be read: {error}") from None
 

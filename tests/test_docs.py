@@ -27,6 +27,7 @@ import yaml
 from pydantic import BaseModel
 
 from rrtf_ray import cli
+from rrtf_ray.compare.gate import Policy
 from rrtf_ray.config import Config
 from rrtf_ray.config_file import load, load_config, validate
 from rrtf_ray.errors import ConfigError
@@ -56,7 +57,7 @@ BENCHMARK_OPTIONS = {
     "--rows-per-task",
 }
 # What a reader makes before the command of a block is run: not part of the repository.
-MADE_BY_THE_READER = {"my.jsonl", "samples.jsonl", "HumanEval.jsonl", "keys.txt"}
+MADE_BY_THE_READER = {"my.jsonl", "samples.jsonl", "before.jsonl", "after.jsonl", "HumanEval.jsonl", "keys.txt"}
 
 
 @dataclass(frozen=True)
@@ -397,7 +398,8 @@ def test_examples_of_data_and_code_can_be_read():
         if block.language == "json":
             assert isinstance(yaml.safe_load(block.text), dict), block
         elif block.language == "yaml":
-            validate(Config, yaml.safe_load(block.text))
+            settings = yaml.safe_load(block.text)
+            validate(Policy if "rules" in settings else Config, settings)
         elif block.language == "python":
             compile(block.text, str(block), "exec")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rrtf_ray.compare.records import Compared, Drawn, Judged, Pair
+from rrtf_ray.compare.records import Compared, Drawn, JudgedSample, Pair
 from rrtf_ray.core.metrics import Estimate, interval_of_mean, pass_at_k
 from rrtf_ray.core.paired import Finding, Values, compare_flips, compare_values, holm
 
@@ -35,11 +35,11 @@ def compare_pairs(pairs: Sequence[Pair], ks: Iterable[int]) -> tuple[list[Compar
 
 
 def _fewest(pair: Pair, problem_id: str) -> int:
-    """Judged samples of the problem, on the side and seed with the fewest."""
+    """JudgedSample samples of the problem, on the side and seed with the fewest."""
     return min(len(judged(drawn, problem_id)) for drawn in (*pair.baseline, *pair.other))
 
 
-def judged(drawn: Drawn, problem_id: str) -> list[Judged]:
+def judged(drawn: Drawn, problem_id: str) -> list[JudgedSample]:
     """The problem's samples that are in pass@k."""
     return [sample for sample in drawn.samples[problem_id] if sample.counts]
 

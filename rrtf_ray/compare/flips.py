@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rrtf_ray.compare.comparing import judged
-from rrtf_ray.compare.records import Drawn, Flip, Flips, Judged, Pair
+from rrtf_ray.compare.records import Drawn, Flip, Flips, JudgedSample, Pair
 from rrtf_ray.records import Outcome
 
 _ALL_LINES = 1_000_000
@@ -34,15 +34,15 @@ def flips_of(pair: Pair, prompts: Mapping[str, str]) -> Flips:
     return Flips(pair.other_arm, pair.draw, wins, losses, num_same, _outcomes(pair))
 
 
-def _all(side: Sequence[Drawn], problem_id: str) -> list[Judged]:
+def _all(side: Sequence[Drawn], problem_id: str) -> list[JudgedSample]:
     return [sample for drawn in side for sample in judged(drawn, problem_id)]
 
 
-def _rate(samples: Sequence[Judged]) -> float:
+def _rate(samples: Sequence[JudgedSample]) -> float:
     return sum(sample.passed for sample in samples) / len(samples)
 
 
-def _diff(problem_id: str, pair: Pair, baseline: Judged, other: Judged) -> str:
+def _diff(problem_id: str, pair: Pair, baseline: JudgedSample, other: JudgedSample) -> str:
     lines = difflib.unified_diff(
         baseline.program.splitlines(),
         other.program.splitlines(),

@@ -66,9 +66,8 @@ def _folders(place: str) -> list[str]:
 def _short_names(paths: list[str]) -> list[str]:
     """The last parts of the paths, as many as tell them apart; numbered where the same input is named twice."""
     parts = [path.removesuffix(SUFFIX).rstrip("/").replace(":", "/").split("/") for path in paths]
-    longest = max(map(len, parts))
-    for length in range(1, longest + 1):
+    for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(its[-length:]) for its in parts]
         if len(set(names)) == len(names):
             return names
-    return [f"{name} #{number}" for number, name in enumerate(names, 1)]
+    return [f"{its[-1]} #{number}" for number, its in enumerate(parts, 1)]

@@ -13,7 +13,7 @@ from rrtf_ray.records import Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedSample:
     """One sample and its verdict. program: as it was run, or the sample's text; empty where it is not known."""
 
     outcome: Outcome
@@ -40,7 +40,7 @@ class Drawn:
     name: str
     temperature: float | None
     top_p: float | None
-    samples: Mapping[str, tuple[Judged, ...]]
+    samples: Mapping[str, tuple[JudgedSample, ...]]
     published: Mapping[int, float] = field(default_factory=dict)
 
     @property
@@ -136,8 +136,8 @@ class Flip:
     baseline_rate: float
     other_rate: float
     prompt: str
-    baseline: Judged
-    other: Judged
+    baseline: JudgedSample
+    other: JudgedSample
     diff: str
 
 

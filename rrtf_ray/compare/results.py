@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from rrtf_ray.compare.records import Drawn, Judged, Measured
+from rrtf_ray.compare.records import Drawn, JudgedSample, Measured
 from rrtf_ray.errors import DataError, InputError
 from rrtf_ray.problems import format_of, read_problems
 from rrtf_ray.problems.sample_forms import id_of, prompt_of
@@ -53,7 +53,7 @@ def read_benchmark(directory: str) -> Measured:
         samples, said = _rows(files[0], files[1] if exists(files[1]) else "")
         notices += said
         temperature, top_p = (float(_field(here, fields, key, int | float)) for key in ("temperature", "top_p"))
-        draws.append(Drawn(name, temperature, top_p, samples, _published(place, published.get(name, {}))))
+        draws.append(Drawn(name, temperature, top_p, samples, _published(place, published, name)))
     if not draws:
         raise DataError(f"{place}: has no draws; run the benchmark again")
     return Measured(
@@ -68,7 +68,7 @@ def read_benchmark(directory: str) -> Measured:
     )
 
 
-def _rows(path: str, samples_path: str) -> tuple[dict[str, tuple[Judged, ...]], tuple[str, ...]]:
+def _rows(path: str, samples_path: str) -> tuple[dict[str, tuple[JudgedSample, ...]], tuple[str, ...]]:
     """The rows by problem, with the samples' texts where there are any; and notices."""
     lines = read_bytes(path).split(b"\n")
     rows, notices = [], []
@@ -85,7 +85,7 @@ def _rows(path: str, samples_path: str) -> tuple[dict[str, tuple[Judged, ...]], 
     if not rows:
         raise DataError(f"{path}: holds no results; run `rrtf verify` to its end")
     texts, said = _texts(path, samples_path, rows)
-    by_problem: dict[str, dict[int, Judged]] = defaultdict(dict)
+    by_problem: dict[str, dict[int, JudgedSample]] = defaultdict(dict)
     for number, row in enumerate(rows, 1):
         of_problem = by_problem[str(row["task_id"])]
         if row["index"] in of_problem:
@@ -94,7 +94,7 @@ def _rows(path: str, samples_path: str) -> tuple[dict[str, tuple[Judged, ...]], 
                 "were put together? Judge the samples again with `rrtf verify --overwrite`"
             )
         text = texts[number - 1] if texts else ""
-        of_problem[row["index"]] = Judged(Outcome(row["outcome"]), str(row.get("detail", "")), text)
+        of_problem[row["index"]] = JudgedSample(Outcome(row["outcome"]), str(row.get("detail", "")), text)
     found = {id_: tuple(its[index] for index in sorted(its)) for id_, its in by_problem.items()}
     return found, (*notices, *said)
 
@@ -152,14 +152,18 @@ def _field(place: str, fields: Mapping[str, Any], name: str, kind: Any, default:
     return value
 
 
-def _published(place: str, figures: Any) -> dict[int, float]:
-    """`{"pass@1": 0.3}` or `{"1": 0.3}`: by k. Raises DataError for anything else."""
+def _published(place: str, published: Mapping[str, Any], draw: str) -> dict[int, float]:
+    """By k, from `{"pass@1": 0.3}` for all draws or `{"greedy": {"pass@1": 0.3}}`; other keys (a source) are skipped.
+
+    Raises DataError for a pass@k that is no share.
+    """
+    figures = published.get(draw, published)
     found = {}
-    for name, value in figures.items() if isinstance(figures, dict) else [("", figures)]:
-        k = name.removeprefix("pass@")
-        if not k.isdecimal() or not isinstance(value, int | float) or not 0 <= value <= 1 or math.isnan(value):
-            raise DataError(f"{place}: published: {name!r}={value!r} is not pass@k as a share between 0 and 1")
-        found[int(k)] = float(value)
+    for name, value in figures.items() if isinstance(figures, dict) else ():
+        if match := re.fullmatch(r"pass@([1-9]\d*)", name):
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise DataError(f"{place}: published: {name}={value!r} is not a share between 0 and 1; correct it")
+            found[int(match[1])] = float(value)
     return found
 
 

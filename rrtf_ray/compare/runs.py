@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from rrtf_ray.compare.records import Drawn, Judged, Measured
+from rrtf_ray.compare.records import Drawn, JudgedSample, Measured
 from rrtf_ray.errors import DataError, InputError
 from rrtf_ray.identity import fingerprint
 from rrtf_ray.records import Group, Source
@@ -66,10 +66,10 @@ def _draws(groups: Sequence[Group], draws: Sequence[dict[str, Any]]) -> list[Dra
     return found
 
 
-def _judged(group: Group, start: int, end: int) -> tuple[Judged, ...]:
+def _judged(group: Group, start: int, end: int) -> tuple[JudgedSample, ...]:
     students = [candidate for candidate in group.candidates if candidate.source is Source.STUDENT]
     return tuple(
-        Judged(candidate.verdict.outcome, candidate.verdict.detail, candidate.program)
+        JudgedSample(candidate.verdict.outcome, candidate.verdict.detail, candidate.program)
         for candidate in students[start:end]
         if candidate.verdict
     )

@@ -70,7 +70,8 @@ def compare_values(baseline: Values, other: Values, resamples: int = RESAMPLES) 
     The interval is the percentile bootstrap's over problems and, where an arm has several seeds, over its seeds too
     (Efron, 1979; for two crossed factors Owen, 2007). Of n problems or seeds n - 1 are drawn, which makes the variance
     of the mean right for small n (Rao and Wu, 1988). p is twice the smaller share of resamples at or beyond zero, and
-    never below 2^(1 - m) for m problems that differ: m equal signs come about by chance that often.
+    never below 2^(1 - m) for m problems that differ: m equal signs come about by chance that often. With fewer than 6
+    of them the interval holds zero therefore.
 
     Raises InputError with fewer than two problems, or if the two differ in their problems.
     """
@@ -87,7 +88,10 @@ def compare_values(baseline: Values, other: Values, resamples: int = RESAMPLES) 
     found = resampled_differences(baseline, other, resamples)
     low, high = (float(q) for q in np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
     beyond = min(int((found <= 0).sum()), int((found >= 0).sum()))
-    p = min(1.0, max(2 * (beyond + 1) / (resamples + 1), 2.0 ** (1 - differing)))
+    by_chance = 2.0 ** (1 - differing)
+    if by_chance > 1 - CONFIDENCE:
+        low, high = min(low, 0.0), max(high, 0.0)
+    p = min(1.0, max(2 * (beyond + 1) / (resamples + 1), by_chance))
     return Finding(Estimate(mean, low, high), p, "bootstrap", detectable_with(float(found.std())), seeds)
 
 
