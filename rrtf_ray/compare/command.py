@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from rrtf_ray.compare.comparing import compare_pairs
 from rrtf_ray.compare.flips import flips_of
 from rrtf_ray.compare.gate import judge, load_policy, worst
-from rrtf_ray.compare.pairs import pairs_of, refuse_differences
+from rrtf_ray.compare.pairs import left_out, pairs_of, refuse_differences
 from rrtf_ray.compare.reading import read_arms
 from rrtf_ray.compare.records import Arm
 from rrtf_ray.compare.report import Report, record, show
@@ -43,17 +43,16 @@ def compare(
     arms = read_arms(list(names))
     differences = refuse_differences(arms, allow_different_protocols)
     pairs = [pair for arm in arms[1:] for pair in pairs_of(arms[0], arm)]
-    compared, left_out = compare_pairs(pairs, ks)
+    compared, too_few = compare_pairs(pairs, ks)
     if not compared:
-        raise InputError(f"nothing can be compared: {'; '.join(left_out)}")
-    prompts = {id_: text for arm in arms for measured in arm.seeds for id_, text in measured.prompts.items()}
+        raise InputError(f"nothing can be compared: {'; '.join(too_few)}")
     report = Report(
         tuple(arms),
         tuple(pairs),
         tuple(compared),
-        tuple(flips_of(pair, prompts) for pair in pairs),
+        tuple(flips_of(pair) for pair in pairs),
         tuple(judge(policy, compared, gate)) if policy and gate else (),
-        (*(f"WARNING: {line}" for line in differences), *_notices(arms), *left_out),
+        (*(f"WARNING: {line}" for line in differences), *_notices(arms), *left_out(arms, pairs), *too_few),
     )
     written = record(report)
     if output:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rrtf_ray.compare.comparing import judged
 from rrtf_ray.compare.records import Drawn, Flip, Flips, JudgedSample, Pair
@@ -13,8 +13,9 @@ from rrtf_ray.records import Outcome
 _ALL_LINES = 1_000_000
 
 
-def flips_of(pair: Pair, prompts: Mapping[str, str]) -> Flips:
+def flips_of(pair: Pair) -> Flips:
     """Problems of which no sample could be judged on one side are in neither list, but in the table of outcomes."""
+    prompts = {id_: text for its in (*pair.other, *pair.baseline) for id_, text in its.suite.prompts.items()}
     changed: list[Flip] = []
     num_same = 0
     for id_ in pair.problems:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rrtf_ray.compare.records import Arm, Drawn, Measured, Pair
@@ -25,23 +25,30 @@ def refuse_differences(arms: list[Arm], allowed: bool) -> list[str]:
             f"{found[0]}; the difference between such figures is not the models' alone. Make both in the same way, or "
             f"give {ALLOW}"
         )
-    known = [measured.path for measured in (first, *rest) if measured.protocol_hash]
-    unknown = [measured.path for measured in (first, *rest) if not measured.protocol_hash]
-    if known and unknown:
-        found.append(f"{', '.join(unknown)}: does not say how it was sampled and judged; it is taken to be the same")
+    says, silent = (
+        [m.path for m in (first, *rest) if any(bool(suite.protocol_hash) is wanted for suite in m.suites)]
+        for wanted in (True, False)
+    )
+    if says and silent:
+        found.append(f"{', '.join(silent)}: does not say how it was sampled and judged; it is taken to be the same")
     return found
 
 
-def _differences(a: Measured, b: Measured) -> Iterator[str]:
-    if a.protocol_hash and b.protocol_hash and a.protocol_hash != b.protocol_hash:
-        changes = list(_changes(a.protocol, b.protocol)) or [f"{a.protocol_hash} and {b.protocol_hash}"]
-        more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
-        yield f"{a.path} and {b.path} have different protocols ({', '.join(changes[:_SHOWN])}{more})"
-    if a.data and b.data and a.data != b.data:
-        yield f"{a.path} and {b.path} have different problems (data_sha256 {a.data[:12]} and {b.data[:12]})"
+def _differences(a: Measured, b: Measured) -> list[str]:
+    """Of the draws that correspond; each difference once."""
+    found: list[str] = []
     for mine, its in corresponding(a, b):
+        one, other = mine.suite, its.suite
+        if one.protocol_hash and other.protocol_hash and one.protocol_hash != other.protocol_hash:
+            changes = list(_changes(one.protocol, other.protocol)) or [f"{one.protocol_hash}, {other.protocol_hash}"]
+            more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
+            found.append(f"{a.path} and {b.path} have different protocols ({', '.join(changes[:_SHOWN])}{more})")
+        if one.data and other.data and one.data != other.data:
+            shown = f"data_sha256 {one.data[:12]} and {other.data[:12]}"
+            found.append(f"{a.path} and {b.path} have different problems ({shown})")
         if mine.n != its.n:
-            yield f"{a.path} has {mine.n} samples a problem and {b.path} has {its.n} (draw {mine.name})"
+            found.append(f"{a.path} has {mine.n} samples a problem and {b.path} has {its.n} (draw {mine.name})")
+    return list(dict.fromkeys(found))
 
 
 def _changes(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -55,7 +62,7 @@ def _changes(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> It
 
 
 def corresponding(a: Measured, b: Measured) -> list[tuple[Drawn, Drawn]]:
-    """The draws of both that were sampled with the same parameters, or else have the same name.
+    """The draws of both, on the same suite, that were sampled with the same parameters, or else have the same name.
 
     Two inputs of one draw each correspond where one does not say how it was sampled.
     """
@@ -63,10 +70,11 @@ def corresponding(a: Measured, b: Measured) -> list[tuple[Drawn, Drawn]]:
         return [(a.draws[0], b.draws[0])]
     found = []
     for mine in a.draws:
-        known = [d for d in b.draws if mine.temperature is not None and _parameters(d) == _parameters(mine)]
+        fitting = [draw for draw in b.draws if draw.suite.name == mine.suite.name]
+        known = [d for d in fitting if mine.temperature is not None and _parameters(d) == _parameters(mine)]
         # With the same parameters twice, the one with as many samples.
         known.sort(key=lambda draw: draw.n != mine.n)
-        named = [draw for draw in b.draws if draw.name == mine.name]
+        named = [draw for draw in fitting if draw.name == mine.name]
         found += [(mine, its) for its in (known or named)[:1]]
     return found
 
@@ -88,6 +96,18 @@ def pairs_of(baseline: Arm, other: Arm) -> list[Pair]:
         named = [f"{m.path} has {', '.join(d.name for d in m.draws)}" for arm in (baseline, other) for m in arm.seeds]
         raise InputError(f"no draw is in all inputs: {'; '.join(named)}. Sample with the same temperature and top_p")
     return pairs
+
+
+def left_out(arms: Sequence[Arm], pairs: Sequence[Pair]) -> list[str]:
+    """A line for each draw that is in no pair."""
+    compared = {id(drawn) for pair in pairs for drawn in (*pair.baseline, *pair.other)}
+    return [
+        f"{measured.path}: the draw {drawn.name} is not in the others, and is left out"
+        for arm in arms
+        for measured in arm.seeds
+        for drawn in measured.draws
+        if id(drawn) not in compared
+    ]
 
 
 def _counterpart(first: Measured, draw: Drawn, measured: Measured) -> Drawn | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pyarrow.fs as pafs
 
 from rrtf_ray.compare.records import Arm, Measured
@@ -34,6 +37,8 @@ def read(name: str) -> Measured:
         return read_benchmark(path)
     if any(exists(join(path, part)) for part in (EVALUATION, "groups")):
         return read_evaluation(path)
+    if several := [read_benchmark(join(path, name)) for name in _folders(path) if exists(join(path, name, BENCHMARK))]:
+        return _together(path, several)
     if labels := _folders(join(path, "evaluations")):
         named = ", ".join(f"{name.rstrip('/')}:{label}" for label in labels)
         raise InputError(f"{name} is a run directory; name one of its evaluations: {named}")
@@ -41,6 +46,26 @@ def read(name: str) -> Measured:
         f"{name} has neither {BENCHMARK} nor {EVALUATION}: it is still being written, or something else. Give a "
         f"complete output directory of `rrtf benchmark`, an evaluation of a run (RUN:round-01), or a file {SUFFIX}"
     )
+
+
+def _together(path: str, benchmarks: Sequence[Measured]) -> Measured:
+    """Several benchmarks of one model, whose draws get their folder's name.
+
+    Raises InputError for those of several models, or of one suite twice.
+    """
+    suites = [suite.name for measured in benchmarks for suite in measured.suites]
+    models = sorted({measured.model for measured in benchmarks})
+    if len(models) > 1 or len(set(suites)) < len(suites):
+        raise InputError(
+            f"{path} holds benchmarks of {', '.join(models)} ({', '.join(suites)}); give a folder with one model's "
+            "benchmarks, each suite once, or name one benchmark's directory"
+        )
+    draws = [
+        replace(draw, name=f"{measured.path.rstrip('/').rpartition('/')[2]}/{draw.name}")
+        for measured in benchmarks
+        for draw in measured.draws
+    ]
+    return Measured(path, models[0], tuple(draws), tuple(line for measured in benchmarks for line in measured.notices))
 
 
 def _place(name: str) -> str:

@@ -31,6 +31,21 @@ class JudgedSample:
 
 
 @dataclass(frozen=True, slots=True)
+class Suite:
+    """A set of problems, and how a model was measured on it.
+
+    name: the benchmark's; empty for results and runs. protocol: how was sampled and judged, and its hash; both empty
+    where the input does not say. data: a hash of the problems, empty likewise. prompts: by problem id, as far as known.
+    """
+
+    name: str = ""
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    protocol_hash: str = ""
+    data: str = ""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Drawn:
     """The samples of one draw. temperature and top_p: None where the input does not say how they were sampled.
 
@@ -38,6 +53,7 @@ class Drawn:
     """
 
     name: str
+    suite: Suite
     temperature: float | None
     top_p: float | None
     samples: Mapping[str, tuple[JudgedSample, ...]]
@@ -55,20 +71,17 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One input: a model's samples on a set of problems, judged.
-
-    protocol: how it was sampled and judged, and its hash; both empty where the input does not say. data: a hash of the
-    problems, empty likewise. prompts: by problem id, as far as known. notices: what a person should know of it.
-    """
+    """One input: a model's samples, judged. notices: what a person should know of it."""
 
     path: str
     model: str
     draws: tuple[Drawn, ...]
-    protocol: Mapping[str, Any] = field(default_factory=dict)
-    protocol_hash: str = ""
-    data: str = ""
-    prompts: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+
+    @property
+    def suites(self) -> tuple[Suite, ...]:
+        """Each once, in order."""
+        return tuple({draw.suite.name: draw.suite for draw in self.draws}.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from rrtf_ray.compare.gate import Gate, worst
-from rrtf_ray.compare.records import Arm, Compared, Flip, Flips, Pair
+from rrtf_ray.compare.records import Arm, Compared, Flip, Flips, Measured, Pair
 from rrtf_ray.core.metrics import Estimate
 from rrtf_ray.progress import console, say
 from rrtf_ray.records import Outcome
@@ -32,21 +32,20 @@ def record(report: Report) -> dict[str, Any]:
     return {
         "kind": "comparison",
         "baseline": report.arms[0].name,
-        "inputs": [
-            {
-                "name": arm.name,
-                "seeds": [
-                    {"path": m.path, "model": m.model, "protocol_hash": m.protocol_hash, "data_sha256": m.data}
-                    for m in arm.seeds
-                ],
-            }
-            for arm in report.arms
-        ],
+        "inputs": [{"name": arm.name, "seeds": [_input(measured) for measured in arm.seeds]} for arm in report.arms],
         "notices": list(report.notices),
         "comparisons": [_comparison(compared) for compared in report.compared],
         "pairs": [_pair(pair, flips) for pair, flips in zip(report.pairs, report.flips, strict=True)],
         "gate": _gate(report.gates) if report.gates else None,
     }
+
+
+def _input(measured: Measured) -> dict[str, Any]:
+    suites = [
+        {"suite": suite.name, "protocol_hash": suite.protocol_hash, "data_sha256": suite.data}
+        for suite in measured.suites
+    ]
+    return {"path": measured.path, "model": measured.model, "suites": suites}
 
 
 def _comparison(compared: Compared) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from rrtf_ray.compare.records import Drawn, JudgedSample, Measured
+from rrtf_ray.compare.records import Drawn, JudgedSample, Measured, Suite
 from rrtf_ray.errors import DataError, InputError
 from rrtf_ray.problems import format_of, read_problems
 from rrtf_ray.problems.sample_forms import id_of, prompt_of
@@ -32,7 +32,7 @@ def read_results(path: str) -> Measured:
     stem = path.removesuffix(SUFFIX)
     beside = [stem + suffix for suffix in SAMPLE_SUFFIXES if stem != path and exists(stem + suffix)]
     samples, notices = _rows(path, beside[0] if beside else "")
-    return Measured(path, path, (Drawn("samples", None, None, samples),), notices=notices)
+    return Measured(path, path, (Drawn("samples", Suite(), None, None, samples),), notices)
 
 
 def read_benchmark(directory: str) -> Measured:
@@ -41,6 +41,13 @@ def read_benchmark(directory: str) -> Measured:
     written = _json(place, read_bytes(place))
     if not isinstance(written, dict) or written.get("kind") != "benchmark":
         raise DataError(f"{place}: is not what `rrtf benchmark` writes (kind: benchmark); give its output directory")
+    suite = Suite(
+        _field(place, written, "suite", str),
+        _field(place, written, "protocol", dict),
+        _field(place, written, "protocol_hash", str),
+        _field(place, written, "data_sha256", str),
+        _prompts(_field(place, written, "problems", str, "")),
+    )
     published = _field(place, written, "published", dict, {})
     draws: list[Drawn] = []
     notices: list[str] = []
@@ -53,19 +60,10 @@ def read_benchmark(directory: str) -> Measured:
         samples, said = _rows(files[0], files[1] if exists(files[1]) else "")
         notices += said
         temperature, top_p = (float(_field(here, fields, key, int | float)) for key in ("temperature", "top_p"))
-        draws.append(Drawn(name, temperature, top_p, samples, _published(place, published, name)))
+        draws.append(Drawn(name, suite, temperature, top_p, samples, _published(place, published, name)))
     if not draws:
         raise DataError(f"{place}: has no draws; run the benchmark again")
-    return Measured(
-        directory,
-        _field(place, written, "model", str),
-        tuple(draws),
-        _field(place, written, "protocol", dict),
-        _field(place, written, "protocol_hash", str),
-        _field(place, written, "data_sha256", str),
-        _prompts(_field(place, written, "problems", str, "")),
-        tuple(notices),
-    )
+    return Measured(directory, _field(place, written, "model", str), tuple(draws), tuple(notices))
 
 
 def _rows(path: str, samples_path: str) -> tuple[dict[str, tuple[JudgedSample, ...]], tuple[str, ...]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from rrtf_ray.compare.records import Drawn, JudgedSample, Measured
+from rrtf_ray.compare.records import Drawn, JudgedSample, Measured, Suite
 from rrtf_ray.errors import DataError, InputError
 from rrtf_ray.identity import fingerprint
 from rrtf_ray.records import Group, Source
@@ -40,18 +40,12 @@ def read_evaluation(directory: str) -> Measured:
         raise DataError(f"{store.uri} holds no groups; evaluate a run that has held-out problems")
     protocol = {name: value for name, value in settings.items() if name not in _OF_THE_MODEL}
     protocol["sample"] = {k: v for k, v in protocol["sample"].items() if not k.startswith("replay_")}
-    return Measured(
-        directory,
-        str(settings["model"]),
-        tuple(_draws(groups, protocol["sample"]["draws"])),
-        protocol,
-        fingerprint(protocol),
-        _data(groups),
-        {group.problem.id: group.problem.prompt for group in groups},
-    )
+    prompts = {group.problem.id: group.problem.prompt for group in groups}
+    suite = Suite("", protocol, fingerprint(protocol), _data(groups), prompts)
+    return Measured(directory, str(settings["model"]), tuple(_draws(groups, protocol["sample"]["draws"], suite)))
 
 
-def _draws(groups: Sequence[Group], draws: Sequence[dict[str, Any]]) -> list[Drawn]:
+def _draws(groups: Sequence[Group], draws: Sequence[dict[str, Any]], suite: Suite) -> list[Drawn]:
     """A group's students are in the order of the draws."""
     found: list[Drawn] = []
     start = 0
@@ -61,7 +55,7 @@ def _draws(groups: Sequence[Group], draws: Sequence[dict[str, Any]]) -> list[Dra
         if any(name == other.name for other in found):
             name = f"{name}, top_p={top_p:g}"
         samples = {group.problem.id: _judged(group, start, end) for group in groups}
-        found.append(Drawn(name, temperature, top_p, {id_: its for id_, its in samples.items() if its}))
+        found.append(Drawn(name, suite, temperature, top_p, {id_: its for id_, its in samples.items() if its}))
         start = end
     return found
 

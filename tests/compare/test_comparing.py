@@ -98,12 +98,12 @@ def test_flips_with_both_programs(tmp_path):
     first = {"p/0": "fp", "p/1": "pp", "p/2": "tf", "p/3": "ff", "p/4": "ss"}
     second = {"p/0": "pp", "p/1": "rf", "p/2": "pp", "p/3": "ff", "p/4": "pp"}
     (pair,) = pairs(tmp_path, first, second)
-    found = flips_of(pair, {"p/2": "def double(x):\n"})
+    found = flips_of(pair)
     assert [flip.problem_id for flip in found.won] == ["p/2", "p/0"]  # the largest change first
     assert [flip.problem_id for flip in found.lost] == ["p/1"]
     assert found.num_same == 1
     first_won = found.won[0]
-    assert (first_won.baseline_rate, first_won.other_rate, first_won.prompt) == (0, 1, "def double(x):\n")
+    assert (first_won.baseline_rate, first_won.other_rate, first_won.prompt) == (0, 1, "")
     assert (first_won.baseline.outcome, first_won.baseline.detail) == (Outcome.TIMEOUT, "test 1: timeout")
     assert first_won.diff.splitlines() == [
         "--- baseline/p/2",
@@ -121,7 +121,7 @@ def test_flips_with_both_programs(tmp_path):
 def test_outcomes_side_by_side(tmp_path):
     (pair,) = pairs(tmp_path, {"p/0": "pf", "p/1": "ts"}, {"p/0": "pp", "p/1": "tp"})
     passed, failed, timeout, error = Outcome.PASSED, Outcome.FAILED, Outcome.TIMEOUT, Outcome.SANDBOX_ERROR
-    assert flips_of(pair, {}).outcomes == {
+    assert flips_of(pair).outcomes == {
         (passed, passed): 1,
         (failed, passed): 1,
         (timeout, timeout): 1,

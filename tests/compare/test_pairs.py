@@ -2,7 +2,7 @@
 
 import pytest
 
-from rrtf_ray.compare.pairs import pairs_of, refuse_differences
+from rrtf_ray.compare.pairs import left_out, pairs_of, refuse_differences
 from rrtf_ray.compare.reading import read_arms
 from rrtf_ray.config import Draw
 from rrtf_ray.errors import InputError
@@ -19,7 +19,26 @@ def test_draws_correspond_by_their_parameters_or_names(tmp_path):
     some = {"greedy": (0.0, GREEDY), "T=0.8": (0.8, {"p/0": "pf"}), "T=0.2": (0.2, {"p/0": "pp"})}
     others = {"cool": (0.2, {"p/0": "fp"}), "plain": (0.0, GREEDY), "T=1": (1.0, {"p/0": "pp"})}
     a, b = arms(inputs.benchmark(tmp_path / "a", some), inputs.benchmark(tmp_path / "b", others))
-    assert [(pair.draw, pair.other[0].name) for pair in pairs_of(a, b)] == [("greedy", "plain"), ("T=0.2", "cool")]
+    pairs = pairs_of(a, b)
+    assert [(pair.draw, pair.other[0].name) for pair in pairs] == [("greedy", "plain"), ("T=0.2", "cool")]
+    assert left_out([a, b], pairs) == [
+        f"{tmp_path}/a: the draw T=0.8 is not in the others, and is left out",
+        f"{tmp_path}/b: the draw T=1 is not in the others, and is left out",
+    ]
+
+
+def test_draws_of_several_suites(tmp_path):
+    """Only the suites that both have are compared, and only those must have the same protocol."""
+    for model, suites in (("a", ("humaneval", "mbpp")), ("b", ("mbpp", "leetcode"))):
+        (tmp_path / model).mkdir()
+        for suite in suites:
+            place = tmp_path / model / suite
+            inputs.benchmark(place, {"greedy": (0.0, GREEDY)}, suite=suite, model=model, protocol={"suite": suite})
+    a, b = arms(f"{tmp_path}/a", f"{tmp_path}/b")
+    assert refuse_differences([a, b], False) == []
+    assert [pair.draw for pair in pairs_of(a, b)] == ["mbpp/greedy"]
+    (alone,) = arms(f"{tmp_path}/b/mbpp")
+    assert [pair.draw for pair in pairs_of(a, alone)] == ["mbpp/greedy"]
 
 
 def test_no_draw_or_problem_in_common(tmp_path):

@@ -91,16 +91,19 @@ def test_an_evaluation_of_a_run(tmp_path):
     assert [(d.name, d.n) for d in found.draws] == [("greedy", 1), ("T=0.8", 2), ("T=0.8, top_p=0.5", 2)]
     assert [s.outcome.value for s in found.draws[1].samples["p/0"]] == ["passed", "failed"]
     assert list(found.draws[2].samples) == ["p/0"]  # p/1 was not sampled
-    assert found.prompts == {"p/0": "def double(x):\n", "p/1": "def double(x):\n"}
+    assert found.suites[0].prompts == {"p/0": "def double(x):\n", "p/1": "def double(x):\n"}
     assert found.draws[0].samples["p/1"][0].program.endswith(inputs.program("round-01", "p", 0))
 
 
 def test_the_protocol_is_that_of_sampling_and_the_data_that_of_problems(tmp_path):
     greedy = {"p/0": "p"}
-    base = read(inputs.evaluation(tmp_path / "run", "base", [greedy]))
-    tuned = read(inputs.evaluation(tmp_path / "other", "round-01", [greedy]))
-    longer = read(inputs.evaluation(tmp_path / "run", "longer", [greedy], max_tokens=256))
-    asked = read(inputs.evaluation(tmp_path / "run", "asked", [greedy], prompt="def twice(x):\n"))
+    places = [
+        inputs.evaluation(tmp_path / "run", "base", [greedy]),
+        inputs.evaluation(tmp_path / "other", "round-01", [greedy]),
+        inputs.evaluation(tmp_path / "run", "longer", [greedy], max_tokens=256),
+        inputs.evaluation(tmp_path / "run", "asked", [greedy], prompt="def twice(x):\n"),
+    ]
+    base, tuned, longer, asked = (read(place).suites[0] for place in places)
     assert base.protocol_hash == tuned.protocol_hash != longer.protocol_hash
     assert base.data == tuned.data == longer.data != asked.data
 
@@ -110,13 +113,27 @@ def test_a_benchmark(tmp_path):
     draws = {"greedy": (0.0, {"p/0": "p", "p/1": "f"}), "T=0.2": (0.2, {"p/0": "pf", "p/1": "ff"})}
     published = {"greedy": {"pass@1": 0.31}, "source": "a paper"}
     found = read(inputs.benchmark(tmp_path / "m", draws, problems=problems, published=published))
-    assert (found.model, found.data) == ("m", "ab" * 32)
+    assert (found.model, [(suite.name, suite.data) for suite in found.suites]) == ("m", [("tiny", "ab" * 32)])
     assert [(d.name, d.temperature, d.n, dict(d.published)) for d in found.draws] == [
         ("greedy", 0.0, 1, {1: 0.31}),
         ("T=0.2", 0.2, 2, {}),
     ]
-    assert found.prompts == {"p/0": humaneval()["prompt"]}
+    assert found.suites[0].prompts == {"p/0": humaneval()["prompt"]}
     assert found.draws[0].samples["p/1"][0].program == inputs.program("greedy", "f", 0)
+
+
+def test_several_benchmarks_of_one_model(tmp_path):
+    (tmp_path / "m").mkdir()
+    for suite in ("humaneval", "mbpp"):
+        inputs.benchmark(tmp_path / "m" / suite, {"greedy": (0.0, {f"{suite}/0": "p"})}, suite=suite, model="m")
+    found = read(f"{tmp_path}/m/")
+    assert [(d.name, d.suite.name) for d in found.draws] == [
+        ("humaneval/greedy", "humaneval"),
+        ("mbpp/greedy", "mbpp"),
+    ]
+    inputs.benchmark(tmp_path / "m" / "other", {"greedy": (0.0, {"q/0": "p"})}, suite="mbpp", model="m")
+    with pytest.raises(InputError, match=r"holds benchmarks of m \(humaneval, mbpp, mbpp\); give a folder with one"):
+        read(f"{tmp_path}/m")
 
 
 def test_published_figures_for_all_draws(tmp_path):
