@@ -47,7 +47,7 @@ def judged(drawn: Drawn, problem_id: str) -> list[JudgedSample]:
 def _compared(pair: Pair, problems: Sequence[str], k: int) -> Compared:
     baseline, other = (_values(side, problems, k) for side in (pair.baseline, pair.other))
     finding = _finding(pair, baseline, other)
-    published = [side[0].published.get(k) for side in (pair.baseline, pair.other)]
+    published = {model: figures[k] for model, figures in pair.baseline[0].suite.published.items() if k in figures}
     return Compared(
         pair.other_arm,
         pair.draw,
@@ -55,7 +55,7 @@ def _compared(pair: Pair, problems: Sequence[str], k: int) -> Compared:
         len(problems),
         _estimate(baseline),
         _estimate(other),
-        (published[0], published[1]),
+        published,
         finding,
         finding.p,
     )

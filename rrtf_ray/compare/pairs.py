@@ -40,15 +40,21 @@ def _differences(a: Measured, b: Measured) -> list[str]:
     for mine, its in corresponding(a, b):
         one, other = mine.suite, its.suite
         if one.protocol_hash and other.protocol_hash and one.protocol_hash != other.protocol_hash:
-            changes = list(_changes(one.protocol, other.protocol)) or [f"{one.protocol_hash}, {other.protocol_hash}"]
+            changes = list(_changes(_measuring(one.protocol), _measuring(other.protocol)))
             more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
-            found.append(f"{a.path} and {b.path} have different protocols ({', '.join(changes[:_SHOWN])}{more})")
+            if changes:
+                found.append(f"{a.path} and {b.path} have different protocols ({', '.join(changes[:_SHOWN])}{more})")
         if one.data and other.data and one.data != other.data:
             shown = f"data_sha256 {one.data[:12]} and {other.data[:12]}"
             found.append(f"{a.path} and {b.path} have different problems ({shown})")
         if mine.n != its.n:
             found.append(f"{a.path} has {mine.n} samples a problem and {b.path} has {its.n} (draw {mine.name})")
     return list(dict.fromkeys(found))
+
+
+def _measuring(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what does not change how a model is measured: seeds of one model differ in nothing else."""
+    return {name: value for name, value in protocol.items() if name not in ("name", "seed")}
 
 
 def _changes(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

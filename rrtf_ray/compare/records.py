@@ -34,8 +34,9 @@ class JudgedSample:
 class Suite:
     """A set of problems, and how a model was measured on it.
 
-    name: the benchmark's; empty for results and runs. protocol: how was sampled and judged, and its hash; both empty
+    name: the benchmark's; empty for results and runs. protocol: how it was measured, and a hash of that; both empty
     where the input does not say. data: a hash of the problems, empty likewise. prompts: by problem id, as far as known.
+    published: others' pass@k under this protocol, by model and k.
     """
 
     name: str = ""
@@ -43,13 +44,14 @@ class Suite:
     protocol_hash: str = ""
     data: str = ""
     prompts: Mapping[str, str] = field(default_factory=dict)
+    published: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """The samples of one draw. temperature and top_p: None where the input does not say how they were sampled.
 
-    samples: by problem id, in the order in which they were sampled. published: pass@k by others' account, by k.
+    samples: by problem id, in the order in which they were sampled.
     """
 
     name: str
@@ -57,7 +59,6 @@ class Drawn:
     temperature: float | None
     top_p: float | None
     samples: Mapping[str, tuple[JudgedSample, ...]]
-    published: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -111,7 +112,7 @@ class Pair:
 class Compared:
     """pass@k of both sides of a pair, and the finding. num_problems: with k judged samples on both sides.
 
-    p_adjusted: Holm's, over all comparisons of this k. published: the baseline's and the other's.
+    p_adjusted: Holm's, over all comparisons of this k. published: others' figures, by model.
     """
 
     other_arm: str
@@ -120,7 +121,7 @@ class Compared:
     num_problems: int
     baseline: Estimate
     other: Estimate
-    published: tuple[float | None, float | None]
+    published: Mapping[str, float]
     finding: Finding
     p_adjusted: float
 

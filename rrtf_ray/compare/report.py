@@ -57,7 +57,7 @@ def _comparison(compared: Compared) -> dict[str, Any]:
         "num_problems": compared.num_problems,
         "baseline_value": compared.baseline.as_dict(),
         "other_value": compared.other.as_dict(),
-        "published": {"baseline": compared.published[0], "other": compared.published[1]},
+        "published": dict(compared.published),
         "difference": finding.difference.as_dict(),
         "test": finding.test,
         "p": finding.p,
@@ -134,14 +134,14 @@ def show(report: Report, num_flips: int) -> None:
 
 def _show_arm(baseline: Arm, arm: Arm, compared: Sequence[Compared], several: bool) -> None:
     """several: more than one comparison of a k was made, so p is adjusted."""
-    published = any(value is not None for one in compared for value in one.published)
+    published = any(one.published for one in compared)
     optional = [name for name, there in (("p, Holm", several), ("published", published)) if there]
     title = f"{arm.name} against {baseline.name} (95% intervals)"
     table = Table("", baseline.name, arm.name, "difference", "p", *optional, title=title)
     for one in compared:
         cells = {
             "p, Holm": _p(one.p_adjusted),
-            "published": ", ".join("-" if value is None else f"{value:.1%}" for value in one.published),
+            "published": "\n".join(f"{value:.1%} {model}" for model, value in one.published.items()),
         }
         table.add_row(
             f"{one.metric}, {one.draw}",

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 from rrtf_ray.compare.records import Drawn, JudgedSample, Measured, Suite
 from rrtf_ray.errors import DataError, InputError
-from rrtf_ray.problems import format_of, read_problems
-from rrtf_ray.problems.sample_forms import id_of, prompt_of
 from rrtf_ray.problems.samples import read_samples
-from rrtf_ray.problems.source import read_rows
-from rrtf_ray.records import Outcome
+from rrtf_ray.records import Outcome, Problem
 from rrtf_ray.store.files import exists, join, read_bytes
+from rrtf_ray.store.rows import RowStore
 
 SUFFIX = ".results.jsonl"
 SAMPLE_SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".ndjson")
@@ -46,9 +43,9 @@ def read_benchmark(directory: str) -> Measured:
         _field(place, written, "protocol", dict),
         _field(place, written, "protocol_hash", str),
         _field(place, written, "data_sha256", str),
-        _prompts(_field(place, written, "problems", str, "")),
+        _prompts(join(directory, "problems")),
+        _published(place, written.get("published")),
     )
-    published = _field(place, written, "published", dict, {})
     draws: list[Drawn] = []
     notices: list[str] = []
     for number, fields in enumerate(_field(place, written, "draws", list)):
@@ -60,7 +57,7 @@ def read_benchmark(directory: str) -> Measured:
         samples, said = _rows(files[0], files[1] if exists(files[1]) else "")
         notices += said
         temperature, top_p = (float(_field(here, fields, key, int | float)) for key in ("temperature", "top_p"))
-        draws.append(Drawn(name, suite, temperature, top_p, samples, _published(place, published, name)))
+        draws.append(Drawn(name, suite, temperature, top_p, samples))
     if not draws:
         raise DataError(f"{place}: has no draws; run the benchmark again")
     return Measured(directory, _field(place, written, "model", str), tuple(draws), tuple(notices))
@@ -141,34 +138,31 @@ def _json(place: str, data: bytes) -> Any:
         raise DataError(f"{place}: is not JSON ({error}); make the file again") from None
 
 
-def _field(place: str, fields: Mapping[str, Any], name: str, kind: Any, default: Any = None) -> Any:
-    value = fields.get(name, default)
-    if value is None and default is not None:
-        return default
+def _field(place: str, fields: Mapping[str, Any], name: str, kind: Any) -> Any:
+    value = fields.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise DataError(f"{place}: {name}={value!r} is missing or of another type; run the benchmark again")
     return value
 
 
-def _published(place: str, published: Mapping[str, Any], draw: str) -> dict[int, float]:
-    """By k, from `{"pass@1": 0.3}` for all draws or `{"greedy": {"pass@1": 0.3}}`; other keys (a source) are skipped.
-
-    Raises DataError for a pass@k that is no share.
-    """
-    figures = published.get(draw, published)
-    found = {}
-    for name, value in figures.items() if isinstance(figures, dict) else ():
-        if match := re.fullmatch(r"pass@([1-9]\d*)", name):
-            if not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise DataError(f"{place}: published: {name}={value!r} is not a share between 0 and 1; correct it")
-            found[int(match[1])] = float(value)
-    return found
+def _published(place: str, published: Any) -> dict[str, dict[int, float]]:
+    """`{"source": ..., "pass_at_k": {"a model": {"1": 0.33}}}`, by model and k. Raises DataError for another form."""
+    if published is None:
+        return {}
+    figures = _field(f"{place}: published", published if isinstance(published, dict) else {}, "pass_at_k", dict)
+    for model, values in figures.items():
+        shares = values.items() if isinstance(values, dict) else [("", values)]
+        for k, value in shares:
+            if not k.isdecimal() or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise DataError(f"{place}: published: {model}: {k}={value!r} is not pass@k as a share; correct it")
+    return {model: {int(k): float(value) for k, value in values.items()} for model, values in figures.items()}
 
 
 def _prompts(problems: str) -> dict[str, str]:
-    """Prompts by problem id; none where the problems are not there any more. Nothing of them is run."""
-    if not problems or not exists(problems):
-        return {}
-    if format_of(problems) == "parquet":
-        return {problem.id: problem.prompt for problem in read_problems(problems)}
-    return {str(id_of(row)): prompt_of(row) for row in read_rows(problems)}
+    """Prompts by problem id, as the model got them; none where the problems are not there any more."""
+    store = RowStore(problems, Problem, "id")
+    return {
+        id_: prompt
+        for table in (store.columns("id", "prompt") if store.is_complete() else ())
+        for id_, prompt in zip(table["id"].to_pylist(), table["prompt"].to_pylist(), strict=True)
+    }

@@ -12,8 +12,9 @@ from rrtf_ray.core.evaluation import Judged, evaluate_groups
 from rrtf_ray.identity import fingerprint
 from rrtf_ray.problems.samples import ProblemIndex, SampleRow
 from rrtf_ray.problems.source import Row
-from rrtf_ray.records import Candidate, Group, Outcome, Source, TestStatus, Verdict
+from rrtf_ray.records import Candidate, Group, Outcome, Problem, Source, TestStatus, Verdict
 from rrtf_ray.store.files import write_json
+from rrtf_ray.store.rows import RowStore
 from rrtf_ray.store.run_dir import RunDir
 from rrtf_ray.verify.rows import row_of, samples_of
 from tests.records_for_tests import problem
@@ -73,6 +74,9 @@ def benchmark(directory: Path, sampled: Mapping[str, tuple[float, Outcomes]], **
     """An output directory of `rrtf benchmark`; returns its path. sampled: temperature and outcomes by name of a
     draw. changes: other fields of benchmark.json."""
     directory.mkdir()
+    problems = RowStore(str(directory / "problems"), Problem, "id")
+    problems.write([problem(id_) for id_ in dict.fromkeys(id_ for _, its in sampled.values() for id_ in its)])
+    problems.finish({})
     described = []
     for name, (temperature, outcomes) in sampled.items():
         results(directory / f"{name}.results.jsonl", outcomes)

@@ -12,7 +12,7 @@ from rrtf_ray.errors import ConfigError
 def compared(low, high, draw="greedy", arm="b", baseline=0.5):
     difference = Estimate((low + high) / 2, low, high)
     value = Estimate(baseline, baseline - 0.05, baseline + 0.05)
-    return Compared(arm, draw, 1, 164, value, value, (None, None), Finding(difference, 0.5, "bootstrap", 0.1), 0.5)
+    return Compared(arm, draw, 1, 164, value, value, {}, Finding(difference, 0.5, "bootstrap", 0.1), 0.5)
 
 
 def verdict(*cases):

@@ -87,6 +87,12 @@ def test_other_protocols_of_benchmarks_are_refused(tmp_path):
         refuse_differences(arms(a, b), False)
 
 
+def test_seeds_and_names_are_no_other_protocol(tmp_path):
+    protocols = [{"name": f"mine {seed}", "seed": seed, "max_tokens": 512} for seed in range(2)]
+    places = [inputs.benchmark(tmp_path / f"m{p['seed']}", {"greedy": (0.0, GREEDY)}, protocol=p) for p in protocols]
+    assert refuse_differences(arms(*places), False) == []
+
+
 def test_other_problems_are_refused(tmp_path):
     a = inputs.benchmark(tmp_path / "a", {"greedy": (0.0, GREEDY)})
     b = inputs.benchmark(tmp_path / "b", {"greedy": (0.0, GREEDY)}, data_sha256="cd" * 32)

@@ -9,7 +9,7 @@ from rrtf_ray.config import Draw
 from rrtf_ray.errors import DataError, InputError
 from rrtf_ray.records import Outcome
 from tests.compare import inputs
-from tests.problems.rows import humaneval, write_jsonl
+from tests.problems.rows import write_jsonl
 
 
 def lines(path):
@@ -109,16 +109,14 @@ def test_the_protocol_is_that_of_sampling_and_the_data_that_of_problems(tmp_path
 
 
 def test_a_benchmark(tmp_path):
-    problems = write_jsonl(tmp_path / "p.jsonl", [humaneval(task_id="p/0")])
     draws = {"greedy": (0.0, {"p/0": "p", "p/1": "f"}), "T=0.2": (0.2, {"p/0": "pf", "p/1": "ff"})}
-    published = {"greedy": {"pass@1": 0.31}, "source": "a paper"}
-    found = read(inputs.benchmark(tmp_path / "m", draws, problems=problems, published=published))
-    assert (found.model, [(suite.name, suite.data) for suite in found.suites]) == ("m", [("tiny", "ab" * 32)])
-    assert [(d.name, d.temperature, d.n, dict(d.published)) for d in found.draws] == [
-        ("greedy", 0.0, 1, {1: 0.31}),
-        ("T=0.2", 0.2, 2, {}),
-    ]
-    assert found.suites[0].prompts == {"p/0": humaneval()["prompt"]}
+    published = {"source": "a paper", "pass_at_k": {"another model": {"1": 0.31, "10": 0.5}}}
+    found = read(inputs.benchmark(tmp_path / "m", draws, published=published))
+    (suite,) = found.suites
+    assert (found.model, suite.name, suite.data) == ("m", "tiny", "ab" * 32)
+    assert [(d.name, d.temperature, d.n) for d in found.draws] == [("greedy", 0.0, 1), ("T=0.2", 0.2, 2)]
+    assert suite.prompts == {"p/0": "def double(x):\n", "p/1": "def double(x):\n"}
+    assert suite.published == {"another model": {1: 0.31, 10: 0.5}}
     assert found.draws[0].samples["p/1"][0].program == inputs.program("greedy", "f", 0)
 
 
@@ -136,11 +134,6 @@ def test_several_benchmarks_of_one_model(tmp_path):
         read(f"{tmp_path}/m")
 
 
-def test_published_figures_for_all_draws(tmp_path):
-    found = read(inputs.benchmark(tmp_path / "m", {"greedy": (0.0, {"p/0": "p"})}, published={"pass@1": 0.4}))
-    assert found.draws[0].published == {1: 0.4}
-
-
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -149,8 +142,10 @@ def test_published_figures_for_all_draws(tmp_path):
         ({"draws": []}, r"has no draws"),
         ({"draws": [3]}, r"draws\[0\]: 3 is not an object"),
         ({"draws": [{"name": "greedy"}]}, r"draws\[0\]: results=None is missing"),
-        ({"published": {"pass@1": 31}}, r"published: pass@1=31 is not a share"),
-        ({"published": {"pass@1": float("nan")}}, r"holds NaN"),
+        ({"published": 3}, r"published: pass_at_k=None is missing"),
+        ({"published": {"pass_at_k": {"m": {"1": 31}}}}, r"published: m: 1=31 is not pass@k as a share"),
+        ({"published": {"pass_at_k": {"m": 0.3}}}, r"published: m: =0.3 is not pass@k"),
+        ({"published": {"pass_at_k": {"m": {"1": float("nan")}}}}, r"holds NaN"),
     ],
 )
 def test_benchmarks_that_cannot_be_used(tmp_path, changes, says):
