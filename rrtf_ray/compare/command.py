@@ -6,6 +6,8 @@ import json
 import sys
 from collections.abc import Sequence
 
+import pyarrow.fs as pafs
+
 from rrtf_ray.compare.comparing import compare_pairs
 from rrtf_ray.compare.flips import flips_of
 from rrtf_ray.compare.gate import judge, load_policy, worst
@@ -15,7 +17,7 @@ from rrtf_ray.compare.records import Arm
 from rrtf_ray.compare.report import Report, record, show
 from rrtf_ray.errors import InputError
 from rrtf_ray.progress import say
-from rrtf_ray.store.files import write_json
+from rrtf_ray.store.files import resolve, write_json
 
 
 def compare(
@@ -39,6 +41,8 @@ def compare(
         raise InputError(
             f"only {', '.join(names)!r} is named; name the baseline first and then what to compare with it"
         )
+    if output:
+        _check_output(output, [*names, *([gate] if gate else [])])
     policy = load_policy(gate) if gate else None
     arms = read_arms(list(names))
     differences = refuse_differences(arms, allow_different_protocols)
@@ -66,6 +70,16 @@ def compare(
         if output:
             say(f"all of it, with every program: {output}")
     return worst(report.gates).exit_code if report.gates else 0
+
+
+def _check_output(output: str, names: Sequence[str]) -> None:
+    """Raise InputError where it is a folder, or one of the inputs: nothing that was there is lost."""
+    filesystem, path = resolve(output)
+    if filesystem.get_file_info(path).type == pafs.FileType.Directory:
+        raise InputError(f"--output {output} is a folder; name a file")
+    inputs = {*names, *(part for name in names for part in name.split(","))}
+    if path in {resolve(name)[1] for name in inputs}:
+        raise InputError(f"--output {output} is an input of this command; name another file")
 
 
 def _notices(arms: Sequence[Arm]) -> list[str]:

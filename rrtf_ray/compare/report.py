@@ -127,7 +127,7 @@ def show(report: Report, num_flips: int) -> None:
         for pair, flips in ours:
             _show_outcomes(pair, flips)
         for flip in (*ours[0][1].lost[:num_flips], *ours[0][1].won[:num_flips]):
-            _show_flip(flip)
+            _show_flip(flip, arm.name)
     for gate in report.gates:
         _show_gate(gate)
 
@@ -197,12 +197,12 @@ def _show_outcomes(pair: Pair, flips: Flips) -> None:
     console.print(table)
 
 
-def _show_flip(flip: Flip) -> None:
+def _show_flip(flip: Flip, other: str) -> None:
     change = "won" if flip.won else "lost"
     say(f"\n{change}: {flip.problem_id} ({flip.baseline_rate:.0%} of samples passed, now {flip.other_rate:.0%})")
     failing = flip.baseline if flip.won else flip.other
-    whose = "baseline" if flip.won else "other"
-    say(f"the {whose}'s program: {failing.outcome.value}{f', {failing.detail}' if failing.detail else ''}")
+    whose = "the baseline" if flip.won else other
+    say(f"{whose}'s program: {failing.outcome.value}{f', {failing.detail}' if failing.detail else ''}")
     if flip.prompt.strip() not in flip.baseline.program:
         say(flip.prompt.rstrip())
     if flip.diff:

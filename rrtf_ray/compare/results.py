@@ -70,13 +70,11 @@ def _rows(path: str, samples_path: str) -> tuple[dict[str, tuple[JudgedSample, .
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        try:
-            rows.append(_row(f"{path}:{number}", line))
-        except DataError as error:
-            if number < len(lines):
-                raise
+        if number == len(lines) and not _is_json(line):
             # Only the last line can be without a line end: it was being written.
-            notices.append(f"the last line is cut off and left out ({error})")
+            notices.append(f"the last line ({path}:{number}) is cut off and left out")
+            continue
+        rows.append(_row(f"{path}:{number}", line))
     if not rows:
         raise DataError(f"{path}: holds no results; run `rrtf verify` to its end")
     texts, said = _texts(path, samples_path, rows)
@@ -122,6 +120,14 @@ def _texts(path: str, samples_path: str, rows: list[dict[str, Any]]) -> tuple[li
     return [text for _, text in found], (
         [f"{unjudged} of {len(found)} samples were not judged; run `rrtf verify` to its end"] if unjudged else []
     )
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _json(place: str, data: bytes) -> Any:

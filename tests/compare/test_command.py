@@ -46,7 +46,7 @@ def test_what_is_printed(compare, tmp_path):
         "one of 6.2 points or more would be found in 80% of such comparisons" in said
     )
     assert "samples: 151 common problems; 2 won, 9 lost, 140 the same" in said
-    assert "lost: p/2 (100% of samples passed, now 0%) the other's program: failed, test 1: failed" in said
+    assert "lost: p/2 (100% of samples passed, now 0%) b's program: failed, test 1: failed" in said
     assert "won: p/0" in said
     assert "- return 'f' # sample 0" in said
     assert "+ # of b" in said
@@ -119,6 +119,19 @@ def test_bad_input_is_told_in_one_line_and_writes_nothing(compare, tmp_path):
         assert err.startswith("rrtf: error: ")
         assert says in err
         assert not (tmp_path / "out.json").exists()
+
+
+def test_nothing_that_was_there_is_overwritten(compare, tmp_path):
+    a, b = two(tmp_path, 2, 9)
+    before = (tmp_path / "a.results.jsonl").read_bytes()
+    gate = policy(tmp_path, 0.1)
+    for output, says in ((a, "is an input"), (gate, "is an input"), (tmp_path, "is a folder")):
+        code, out, err = compare(a, b, "--gate", gate, "--output", output)
+        assert (code, out) == (2, "")
+        assert says in err
+    assert (tmp_path / "a.results.jsonl").read_bytes() == before
+    code, _, err = compare(a, b, "--output", f"{a}/out.json")
+    assert (code, "cannot be written" in err) == (2, True)
 
 
 def test_a_run_and_its_protocols(compare, tmp_path):

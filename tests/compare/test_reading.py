@@ -55,8 +55,13 @@ def test_a_last_line_that_is_cut_off_is_left_out_with_a_notice(tmp_path):
     (tmp_path / "a.results.jsonl").write_text(whole[:-40])
     found = read(path)
     assert list(found.draws[0].samples) == ["p/0"]
-    assert "the last line is cut off and left out" in found.notices[0]
-    assert f"{path}:2" in found.notices[0]
+    assert found.notices[0] == f"the last line ({path}:2) is cut off and left out"
+
+
+def test_a_file_of_samples_is_not_taken_for_one_that_was_cut_off(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"task_id": "p/0", "completion": "x"}')
+    with pytest.raises(DataError, match=r"a\.jsonl:1: .*give the file of results, not of samples"):
+        read(f"{tmp_path}/a.jsonl")
 
 
 @pytest.mark.parametrize(
