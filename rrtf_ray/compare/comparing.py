@@ -35,7 +35,7 @@ def compare_pairs(pairs: Sequence[Pair], ks: Iterable[int]) -> tuple[list[Compar
 
 
 def _fewest(pair: Pair, problem_id: str) -> int:
-    """JudgedSample samples of the problem, on the side and seed with the fewest."""
+    """How many samples of the problem are judged, on the side and seed with the fewest."""
     return min(len(judged(drawn, problem_id)) for drawn in (*pair.baseline, *pair.other))
 
 

@@ -40,7 +40,9 @@ def _differences(a: Measured, b: Measured) -> list[str]:
     for mine, its in corresponding(a, b):
         one, other = mine.suite, its.suite
         if one.protocol_hash and other.protocol_hash and one.protocol_hash != other.protocol_hash:
-            changes = list(_changes(_measuring(one.protocol), _measuring(other.protocol)))
+            changes = [f"hashes {one.protocol_hash[:12]} and {other.protocol_hash[:12]}"]
+            if one.protocol and other.protocol:
+                changes = list(_changes(_measuring(one.protocol), _measuring(other.protocol)))
             more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
             if changes:
                 found.append(f"{a.path} and {b.path} have different protocols ({', '.join(changes[:_SHOWN])}{more})")

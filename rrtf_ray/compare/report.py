@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from rrtf_ray.compare.gate import Gate, worst
@@ -136,15 +137,16 @@ def _show_arm(baseline: Arm, arm: Arm, compared: Sequence[Compared], several: bo
     """several: more than one comparison of a k was made, so p is adjusted."""
     published = any(one.published for one in compared)
     optional = [name for name, there in (("p, Holm", several), ("published", published)) if there]
-    title = f"{arm.name} against {baseline.name} (95% intervals)"
-    table = Table("", baseline.name, arm.name, "difference", "p", *optional, title=title)
+    names = [escape(baseline.name), escape(arm.name)]
+    title = f"{names[1]} against {names[0]} (95% intervals)"
+    table = Table("", *names, "difference", "p", *optional, title=title)
     for one in compared:
         cells = {
             "p, Holm": _p(one.p_adjusted),
-            "published": "\n".join(f"{value:.1%} {model}" for model, value in one.published.items()),
+            "published": "\n".join(f"{value:.1%} {escape(model)}" for model, value in one.published.items()),
         }
         table.add_row(
-            f"{one.metric}, {one.draw}",
+            escape(f"{one.metric}, {one.draw}"),
             str(one.baseline),
             str(one.other),
             points(one.finding.difference),
@@ -189,9 +191,8 @@ def _show_outcomes(pair: Pair, flips: Flips) -> None:
     if any(errors := _errors(pair).values()):
         say(f"{pair.draw}: sandbox errors, which are left out: {' and '.join(map(str, errors))}")
     mine, its = ([o for o in Outcome if o in {pair[side] for pair in flips.outcomes}] for side in (0, 1))
-    table = Table(
-        "baseline", *(o.value for o in its), title=f"Outcomes, {pair.draw}: from the baseline's to {pair.other_arm}'s"
-    )
+    title = escape(f"Outcomes, {pair.draw}: from the baseline's to {pair.other_arm}'s")
+    table = Table("baseline", *(o.value for o in its), title=title)
     for row in mine:
         table.add_row(row.value, *(str(flips.outcomes[row, column]) for column in its))
     console.print(table)
@@ -212,10 +213,10 @@ def _show_flip(flip: Flip, other: str) -> None:
 
 
 def _show_gate(gate: Gate) -> None:
-    table = Table("rule", "tier", "accepted drop", "difference", "verdict", title=f"Gate: {gate.other_arm}")
+    table = Table("rule", "tier", "accepted drop", "difference", "verdict", title=f"Gate: {escape(gate.other_arm)}")
     for ruled in gate.rules:
         table.add_row(
-            f"{ruled.rule.metric}, {ruled.rule.draw}",
+            escape(f"{ruled.rule.metric}, {ruled.rule.draw}"),
             ruled.rule.tier,
             f"{100 * ruled.limit:.1f}",
             points(ruled.compared.finding.difference),

@@ -170,6 +170,16 @@ def test_published_figures_have_a_column(compare, tmp_path):
     assert json.loads(compare(a, b, "--json")[1])["comparisons"][0]["published"] == {"M": 0.512}
 
 
+def test_names_are_not_read_as_markup(compare, tmp_path):
+    places = []
+    for folder in ("[", "b"):
+        (tmp_path / folder).mkdir()
+        places.append(inputs.benchmark(tmp_path / folder / "red]", {"greedy": (0.0, {"p/0": "p", "p/1": "f"})}))
+    code, out, _ = compare(*places)
+    assert code == 0
+    assert "b/red] against [/red] (95% intervals)" in " ".join(out.split())
+
+
 def test_seeds(compare, tmp_path):
     arms = []
     for arm in range(2):

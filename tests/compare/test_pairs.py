@@ -87,6 +87,15 @@ def test_other_protocols_of_benchmarks_are_refused(tmp_path):
         refuse_differences(arms(a, b), False)
 
 
+def test_protocols_that_are_known_by_their_hash_alone(tmp_path):
+    a, b = (
+        inputs.benchmark(tmp_path / name, {"greedy": (0.0, GREEDY)}, protocol={}, protocol_hash=name * 64)
+        for name in "ab"
+    )
+    with pytest.raises(InputError, match=r"different protocols \(hashes aaaaaaaaaaaa and bbbbbbbbbbbb\)"):
+        refuse_differences(arms(a, b), False)
+
+
 def test_seeds_and_names_are_no_other_protocol(tmp_path):
     protocols = [{"name": f"mine {seed}", "seed": seed, "max_tokens": 512} for seed in range(2)]
     places = [inputs.benchmark(tmp_path / f"m{p['seed']}", {"greedy": (0.0, GREEDY)}, protocol=p) for p in protocols]
