@@ -24,7 +24,8 @@ from rich.progress import (
 
 LINE_EVERY_S = 15.0
 
-console = Console(highlight=False, soft_wrap=True)
+# Without emoji: a program's `[:x:]` is no picture.
+console = Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 class Bar:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from typing import Any
 
 from rrtf_ray.cli.arguments import command, positives
@@ -50,12 +52,16 @@ def _number(text: str) -> int:
 def _compare(args: argparse.Namespace) -> int:
     from rrtf_ray.compare.command import compare
 
-    return compare(
-        args.inputs,
-        ks=args.k,
-        num_flips=args.flips,
-        output=args.output,
-        gate=args.gate,
-        allow_different_protocols=args.allow_different_protocols,
-        as_json=args.json,
-    )
+    try:
+        return compare(
+            args.inputs,
+            ks=args.k,
+            num_flips=args.flips,
+            output=args.output,
+            gate=args.gate,
+            allow_different_protocols=args.allow_different_protocols,
+            as_json=args.json,
+        )
+    except BrokenPipeError:  # whoever read the output has seen enough, as `| head`; nothing else here writes to a pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

@@ -1,6 +1,8 @@
 """`rrtf compare` as a user meets it: what is printed and written, and the exit codes."""
 
 import json
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from rrtf_ray import cli
 from rrtf_ray.config import Draw
 from tests.compare import inputs
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -178,6 +181,26 @@ def test_names_are_not_read_as_markup(compare, tmp_path):
     code, out, _ = compare(*places)
     assert code == 0
     assert "b/red] against [/red] (95% intervals)" in " ".join(out.split())
+
+
+def test_programs_are_printed_as_they_are(compare, tmp_path):
+    a, b = two(tmp_path, 1, 0, 5, 5)
+    samples = (tmp_path / "a.jsonl").read_text().splitlines()
+    samples[0] = json.dumps({"task_id": "p/0", "completion": "    return x[:b:], '[red]'\n"})
+    (tmp_path / "a.jsonl").write_text("\n".join(samples) + "\n")
+    assert "-    return x[:b:], '[red]'\n" in compare(a, b)[1]
+
+
+def test_a_reader_that_has_seen_enough(tmp_path):
+    a, b = two(tmp_path, 60, 60)
+    command = [sys.executable, "-m", "rrtf_ray", "compare", a, b, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as running:
+        assert running.stdout.readline() == "{\n"
+        running.stdout.close()
+        said = running.stderr.read()
+    assert running.returncode == 1
+    assert "Traceback" not in said
+    assert "BrokenPipe" not in said
 
 
 def test_seeds(compare, tmp_path):
