@@ -199,8 +199,9 @@ class LossConfig(Section):
     objective: Literal["rrtf", "sft", "dpo"] = "rrtf"
     """`sft`: L_ft alone, on the target; `dpo`: direct preference optimisation against the model as it was before
     training, on the same pairs (of the settings below only `pairs`, `ft_target` and `beta` count)."""
-    pairs: Literal["teacher", "all"] = "teacher"
-    """`teacher`: only pairs of a teacher's and a student's response (paper); `all`: every pair (RRHF)."""
+    pairs: Literal["teacher", "passing", "all"] = "teacher"
+    """`teacher`: only pairs of a teacher's and a student's response (paper); `passing`: only pairs of a response that
+    passes all tests and one that does not; `all`: every pair (RRHF)."""
     gap_weight: bool = True
     """Weight a pair by the gap of its scores (paper); off in RRHF."""
     margin: float = Field(0.0, ge=0.0)
@@ -209,8 +210,9 @@ class LossConfig(Section):
     """Weight of the ranking term."""
     ft_reduction: Literal["sum", "token_mean"] = "sum"
     """L_ft as a sum over the target's tokens (paper) or as their mean."""
-    ft_target: Literal["teacher", "best"] = "teacher"
-    """Which response is imitated: the best teacher's (paper) or the best-scored (RRHF)."""
+    ft_target: Literal["teacher", "best", "all"] = "teacher"
+    """Which responses are imitated: the best teacher's (paper), the best-scored (RRHF), or all distinct ones, which
+    share L_ft equally (with `require_passing_target`, rejection-sampling fine-tuning)."""
     require_passing_target: bool = True
     """Imitate only a response that passes all tests; other groups are left out and counted."""
     length_normalize: bool = True
@@ -218,6 +220,15 @@ class LossConfig(Section):
     prefix_weight: float = Field(1.0, ge=0.0, le=1.0)
     """Weight of the tokens that two responses share before they first differ, in their pair's term; 1 is the paper,
     0 compares only what follows (the idea of Focused-DPO)."""
+    problem_weight: Literal["equal", "failure_rate"] = "equal"
+    """`failure_rate` weights a problem by the share of the student's own candidates that fail its tests, so that what
+    it can do already takes little of the training; the mean weight stays 1."""
+    link: Literal["hinge", "logistic"] = "hinge"
+    """What a pair's difference d = p_i - p_j costs: max(0, margin - d) (paper), or log(1 + exp(margin - d)), which
+    still pushes where the order is right."""
+    compare: Literal["response", "first_token"] = "response"
+    """p_i is that of the whole response (paper), or the log-probability of the first token that the other response of
+    the pair does not share; `length_normalize` and `prefix_weight` do not count then."""
     beta: float = Field(0.1, gt=0.0)
     """DPO's: how far the model may go from where it began."""
 
@@ -251,6 +262,8 @@ class TrainConfig(Section):
     """Train adapters only, e.g. {rank: 16}; null trains all weights."""
     epochs: int = Field(3, ge=1)
     """The paper trains 6 epochs and finds 3 or 4 enough."""
+    steps: int | None = Field(None, ge=1)
+    """Optimizer steps in place of `epochs`: equal work for objectives that can use different numbers of problems."""
     batch_groups: int = Field(32, ge=1)
     """Problems in one optimizer step, over all workers."""
     tokens_per_pass: int = Field(4096, ge=32)

@@ -299,6 +299,7 @@ class RankedCandidate:
     outcome, pass_ratio: the tests' part of the reason.
     test_score, teacher_bonus, human_bonus: the parts of `score`, which is their sum.
     truncated: the completion goes to the end of a response that was cut off at its limit of tokens.
+    count: how many of the group's candidates have this code (students' and others' are counted apart).
     """
 
     candidate_id: str
@@ -311,6 +312,7 @@ class RankedCandidate:
     human_bonus: float
     score: float
     truncated: bool = False
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,3 +335,11 @@ class Ranking:
             raise DataError(f"the ranking of problem {self.problem_id!r} is not in order of score: {scores}")
         if self.reason is None and len(set(scores)) < 2:
             raise DataError(f"the ranking of problem {self.problem_id!r} has fewer than two distinct scores")
+
+    @property
+    def pass_rate(self) -> float | None:
+        """Share of the student's candidates that passed all tests; None where the student has none."""
+        students = [c for c in self.candidates if c.source is Source.STUDENT]
+        if not students:
+            return None
+        return sum(c.count for c in students if c.outcome is Outcome.PASSED) / sum(c.count for c in students)

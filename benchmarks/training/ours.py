@@ -77,7 +77,8 @@ def _example(name: str, group: Group, k: int) -> Example:
         responses=tuple(array("i", response) for response in group.responses),
         scores=tuple(1 - number / k for number in range(k)),
         is_teacher=tuple(number == 0 for number in range(k)),
-        target=0,
+        imitate=tuple(float(number == 0) for number in range(k)),
+        passed=tuple(number == 0 for number in range(k)),
     )
 
 

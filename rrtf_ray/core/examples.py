@@ -6,9 +6,11 @@ import random
 from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rrtf_ray.records import Outcome, RankedCandidate, Ranking, Reason, Source
+
+_LEAST_WEIGHT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,9 @@ class Example:
     prompt: shared by all responses.
     responses: what follows it; each ends with EOS unless it was cut off before.
     scores, is_teacher: one per response, as in the ranking.
-    target: index of the response that L_ft imitates.
+    imitate: weight of each response in L_ft; their sum is 1.
+    passed: whether each response passed all tests.
+    weight: of the problem in the loss; 1 on average over all of a training's (see `weighted`).
     reference: summed log-probability of each response before training (DPO only).
     """
 
@@ -27,7 +31,9 @@ class Example:
     responses: tuple[array[int], ...]
     scores: tuple[float, ...]
     is_teacher: tuple[bool, ...]
-    target: int
+    imitate: tuple[float, ...]
+    passed: tuple[bool, ...]
+    weight: float = 1.0
     reference: tuple[float, ...] = ()
 
     @property
@@ -37,11 +43,12 @@ class Example:
 
 
 def choose(
-    ranking: Ranking, *, max_candidates: int, ft_target: str, require_passing_target: bool
-) -> tuple[list[RankedCandidate], int] | None:
-    """The candidates to train on, best first, and the index of the target; None if nothing may be imitated.
+    ranking: Ranking, *, max_candidates: int, ft_target: str, require_passing_target: bool, compares: bool = True
+) -> tuple[list[RankedCandidate], list[bool]] | None:
+    """The candidates to train on, best first, and which of them are targets; None if nothing may be imitated.
 
-    Kept are the target and, alternately, the worst and the best of the rest: far pairs carry most of L_rank.
+    Kept are the first target and, alternately, the worst and the best of the rest: far pairs carry most of L_rank.
+    compares: the objective compares responses; without, only targets are of use.
     """
     allowed = [c for c in ranking.candidates if c.outcome is Outcome.PASSED or not require_passing_target]
     if ft_target == "teacher":
@@ -49,19 +56,19 @@ def choose(
         allowed = [c for c in allowed if c.source is not Source.STUDENT]
     if not allowed:
         return None
-    target = allowed[0]
-    rest = [c for c in ranking.candidates if c is not target]
-    kept = [target]
+    targets = allowed if ft_target == "all" else allowed[:1]
+    rest = [c for c in (ranking.candidates if compares else targets) if c is not targets[0]]
+    kept = [targets[0]]
     while rest and len(kept) < max_candidates:
         kept.append(rest.pop() if len(kept) % 2 else rest.pop(0))
     kept.sort(key=ranking.candidates.index)
-    return kept, kept.index(target)
+    return kept, [any(c is target for target in targets) for c in kept]
 
 
 def tokenize(
     ranking: Ranking,
     kept: Sequence[RankedCandidate],
-    target: int,
+    is_target: Sequence[bool],
     *,
     encode_prompt: Callable[[str], list[int]],
     encode_response: Callable[[str, RankedCandidate], list[int]],
@@ -75,7 +82,7 @@ def tokenize(
     encode_response gets the prompt as well. Both are encoded separately, as the engine sees them. A response that
     was cut off at its token limit gets no EOS: it never had one. One that does not fit into `max_length` together with
     the prompt is left out whole: truncated, it would teach the model never to stop. So are the middle responses of a
-    group of more than `max_tokens`.
+    group of more than `max_tokens`. Without its best target a group is of no use.
     compares: the objective needs two responses with different scores.
     """
     prompt = array("i", encode_prompt(ranking.prompt))
@@ -83,6 +90,7 @@ def tokenize(
         return Reason.EMPTY_PROMPT, Counter()
     dropped: Counter[Reason] = Counter()
     usable: list[tuple[int, array[int]]] = []
+    best = list(is_target).index(True)
     for index, candidate in enumerate(kept):
         tokens = array("i", encode_response(ranking.prompt, candidate))
         if not candidate.truncated:
@@ -92,14 +100,14 @@ def tokenize(
             reason = Reason.EMPTY_RESPONSE
         elif len(prompt) + len(tokens) > max_length:
             reason = Reason.TOO_LONG
-        if reason and index == target:
+        if reason and index == best:
             return reason, Counter()
         if reason:
             dropped[reason] += 1
         else:
             usable.append((index, tokens))
     while len(prompt) + sum(len(tokens) for _, tokens in usable) > max_tokens and len(usable) > 1:
-        others = [place for place, (index, _) in enumerate(usable) if index != target]
+        others = [place for place, (index, _) in enumerate(usable) if index != best]
         del usable[others[(len(others) - 1) // 2]]  # of two the better one, as in `choose`
         dropped[Reason.TOO_LONG] += 1
     scores = tuple(kept[index].score for index, _ in usable)
@@ -107,26 +115,42 @@ def tokenize(
         if dropped:
             return max(dropped, key=lambda reason: dropped[reason]), dropped
         return (Reason.TOO_FEW if len(usable) < 2 else Reason.TIED), dropped
+    num_targets = sum(is_target[index] for index, _ in usable)
     example = Example(
         problem_id=ranking.problem_id,
         prompt=prompt,
         responses=tuple(tokens for _, tokens in usable),
         scores=scores,
         is_teacher=tuple(kept[index].source is not Source.STUDENT for index, _ in usable),
-        target=[index for index, _ in usable].index(target),
+        imitate=tuple(is_target[index] / num_targets for index, _ in usable),
+        passed=tuple(kept[index].outcome is Outcome.PASSED for index, _ in usable),
     )
     return example, dropped
 
 
-def schedule(num_examples: int, epochs: int, batch_groups: int, seed: int) -> list[list[int]]:
+def weighted(examples: Sequence[Example], pass_rates: Sequence[float | None]) -> list[Example]:
+    """The examples with weights in proportion to 1 - pass rate of the student: what it can do already counts little.
+
+    That is the advantage of a passing response over its group's mean (as in REINFORCE with a baseline, Williams 1992).
+    The floor keeps what is solved from being forgotten. pass_rates: None for a problem that the student did not try.
+    """
+    raw = [1.0 if rate is None else max(_LEAST_WEIGHT, 1.0 - rate) for rate in pass_rates]
+    mean = sum(raw) / max(1, len(raw))
+    return [replace(example, weight=weight / mean) for example, weight in zip(examples, raw, strict=True)]
+
+
+def schedule(
+    num_examples: int, epochs: int, batch_groups: int, seed: int, num_steps: int | None = None
+) -> list[list[int]]:
     """The examples of each optimizer step, in a new order every epoch; the same for all workers with the same seed. An
-    epoch's last step may be smaller."""
+    epoch's last step may be smaller. num_steps: that many steps, in place of whole epochs."""
+    per_epoch = -(-num_examples // batch_groups)
     steps = []
-    for epoch in range(epochs):
+    for epoch in range(epochs if num_steps is None else -(-num_steps // per_epoch)):
         order = list(range(num_examples))
         random.Random(f"{seed}/{epoch}").shuffle(order)
         steps += [order[start : start + batch_groups] for start in range(0, num_examples, batch_groups)]
-    return steps
+    return steps[:num_steps]
 
 
 def plan_passes(costs: Sequence[int], budget: int, world: int) -> list[list[list[int]]]:

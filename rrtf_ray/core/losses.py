@@ -7,6 +7,8 @@ RRTF (PanGu-Coder2, arXiv 2307.14936, section 3; RRHF, arXiv 2304.05302):
     L_ft   = - sum_t log P(y_target,t | x, y_target,<t)
     L      = alpha * L_rank + L_ft
 
+Several targets share L_ft by their weights, as in rejection-sampling fine-tuning (RAFT, arXiv 2304.06767).
+
 DPO (arXiv 2305.18290, equation 7), over the same pairs, with s_i the summed log-probability of a response:
 
     L      = - sum over pairs of log sigmoid(beta * ((s_i - s_j) - (s_i^ref - s_j^ref)))
@@ -22,7 +24,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, softplus
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Responses:
     lengths_B: tokens of each response, at least 1.
     scores_B: r, the ranking's scores.
     group_B: index of each response's group; pairs are formed within a group only.
-    is_teacher_B, is_target_B: bool; the target of a group is the response that L_ft imitates.
+    is_teacher_B, passed_B: bool; who wrote a response, and whether it passed all tests.
+    imitate_B: weight in L_ft; 1 in all over the responses of a group.
     weight_B: weight of the response's group; 0 takes a group out.
     shared_BB: how many tokens responses i and j share before they first differ (0 across groups).
     reference_B: summed log-probability before training (DPO); otherwise zeros.
@@ -42,7 +45,8 @@ class Responses:
     scores_B: Tensor
     group_B: Tensor
     is_teacher_B: Tensor
-    is_target_B: Tensor
+    passed_B: Tensor
+    imitate_B: Tensor
     weight_B: Tensor
     shared_BB: Tensor
     reference_B: Tensor
@@ -59,11 +63,18 @@ def rrtf_loss(
     ft_reduction: str = "sum",
     length_normalize: bool = True,
     prefix_weight: float = 1.0,
+    link: str = "hinge",
+    compare: str = "response",
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Sum over groups of the weighted RRTF loss, and metrics as sums (see `means`).
 
     logprobs_BT: log-probability of each response's tokens, 0 beyond its length.
-    pairs: `teacher` keeps the pairs of a teacher's and another's response, `all` every pair.
+    pairs: `teacher` keeps the pairs of a teacher's and another's response, `passing` those of a response that passes
+        all tests and one that does not, `all` every pair.
+    link: what a difference d of p_i - p_j costs: `hinge` max(0, margin - d), `logistic` log(1 + exp(margin - d)), which
+        never stops to push (RankNet, Burges et al., 2005).
+    compare: p_i is that of the `response`, or the log-probability of its `first_token` that the other does not share; a
+        pair in which one response is a prefix of the other does not count then.
     prefix_weight: weight, within a pair, of the tokens before its responses first differ; with 0 a pair in which one
         response is a prefix of the other does not count, as nothing of it is left to compare.
 
@@ -72,13 +83,17 @@ def rrtf_loss(
     """
     r = responses
     valid_BB, gap_BB = _pairs(r, pairs)
-    p_BB = _pair_logprobs(logprobs_BT, r, length_normalize, prefix_weight)
-    if prefix_weight == 0:
+    if compare == "first_token":
+        last = logprobs_BT.shape[1] - 1
+        p_BB = logprobs_BT.gather(1, r.shared_BB.clamp(max=last))
+    else:
+        p_BB = _pair_logprobs(logprobs_BT, r, length_normalize, prefix_weight)
+    if compare == "first_token" or prefix_weight == 0:
         rest_BB = r.lengths_B[:, None] > r.shared_BB
         valid_BB = valid_BB & rest_BB & rest_BB.T
     difference_BB = p_BB - p_BB.T - margin
-    hinge_BB = -torch.clamp(difference_BB, max=0.0)
-    per_pair_BB = (gap_BB if gap_weight else 1.0) * hinge_BB * r.weight_B[:, None]
+    cost_BB = softplus(-difference_BB) if link == "logistic" else -torch.clamp(difference_BB, max=0.0)
+    per_pair_BB = (gap_BB if gap_weight else 1.0) * cost_BB * r.weight_B[:, None]
     rank_loss = torch.where(valid_BB, per_pair_BB, 0.0).sum()
     ft_loss = _ft_loss(logprobs_BT, r, ft_reduction)
     metrics = _metrics(rank_loss, ft_loss, r, valid_BB, p_BB - p_BB.T, difference_BB < 0)
@@ -122,6 +137,8 @@ def _pairs(r: Responses, pairs: str) -> tuple[Tensor, Tensor]:
     valid_BB = (r.group_B[:, None] == r.group_B[None, :]) & (gap_BB > 0) & (r.weight_B[:, None] > 0)
     if pairs == "teacher":
         valid_BB = valid_BB & (r.is_teacher_B[:, None] != r.is_teacher_B[None, :])
+    if pairs == "passing":
+        valid_BB = valid_BB & r.passed_B[:, None] & ~r.passed_B[None, :]
     return valid_BB, gap_BB
 
 
@@ -144,7 +161,7 @@ def _pair_logprobs(logprobs_BT: Tensor, r: Responses, length_normalize: bool, pr
 
 def _ft_loss(logprobs_BT: Tensor, r: Responses, reduction: str) -> Tensor:
     nll_B = -logprobs_BT.sum(1)
-    return (r.weight_B * r.is_target_B * (nll_B if reduction == "sum" else nll_B / r.lengths_B)).sum()
+    return (r.weight_B * r.imitate_B * (nll_B if reduction == "sum" else nll_B / r.lengths_B)).sum()
 
 
 @torch.no_grad()
@@ -152,16 +169,15 @@ def _metrics(
     rank_loss: Tensor, ft_loss: Tensor, r: Responses, valid_BB: Tensor, margin_BB: Tensor, active_BB: Tensor
 ) -> dict[str, Tensor]:
     real_B = r.weight_B > 0
-    target_B = r.is_target_B & real_B
     return {
         "rank_loss": rank_loss.detach(),
         "ft_loss": ft_loss.detach(),
-        "num_groups": (r.weight_B * r.is_target_B).sum(),
+        "num_groups": (r.weight_B * r.imitate_B).sum(),
         "num_pairs": valid_BB.sum(),
         "ordered_pairs": (valid_BB & (margin_BB > 0)).sum(),
         "active_pairs": (valid_BB & active_BB).sum(),
         "margin": torch.where(valid_BB, margin_BB, 0.0).sum(),
         "num_responses": real_B.sum(),
         "response_tokens": (r.lengths_B * real_B).sum(),
-        "target_tokens": (r.lengths_B * target_B).sum(),
+        "target_tokens": (r.lengths_B * r.imitate_B * real_B).sum(),
     }

@@ -178,7 +178,8 @@ def _chunk(examples: Sequence[Example], weights: Sequence[float], start: int, en
         scores_B=torch.tensor([examples[g].scores[i] for g, i, _ in rows], dtype=torch.float32),
         group_B=torch.tensor([g for g, _, _ in rows]),
         is_teacher_B=torch.tensor([examples[g].is_teacher[i] for g, i, _ in rows]),
-        is_target_B=torch.tensor([examples[g].target == i for g, i, _ in rows]),
+        passed_B=torch.tensor([examples[g].passed[i] for g, i, _ in rows]),
+        imitate_B=torch.tensor([examples[g].imitate[i] for g, i, _ in rows], dtype=torch.float32),
         weight_B=torch.tensor([weights[g] for g, _, _ in rows], dtype=torch.float32),
         shared_BB=shared_BB,
         reference_B=torch.tensor(

@@ -33,11 +33,11 @@ def rank(group: Group, config: RankConfig) -> Ranking:
     left out and counted in `dropped`.
     """
     judged = [c for c in group.candidates if c.verdict and c.verdict.outcome is not Outcome.SANDBOX_ERROR]
-    unique: dict[tuple[bool, str], Candidate] = {}
+    same: dict[tuple[bool, str], list[Candidate]] = {}
     for candidate in judged:
         code = candidate.program or candidate.completion
-        unique.setdefault((candidate.source is Source.STUDENT, code.rstrip()), candidate)
-    ranked = sorted((_place(c, config) for c in unique.values()), key=_best_first)
+        same.setdefault((candidate.source is Source.STUDENT, code.rstrip()), []).append(candidate)
+    ranked = sorted((_place(equal[0], len(equal), config) for equal in same.values()), key=_best_first)
     return Ranking(
         problem_id=group.problem.id,
         prompt=group.problem.prompt,
@@ -47,7 +47,7 @@ def rank(group: Group, config: RankConfig) -> Ranking:
     )
 
 
-def _place(candidate: Candidate, config: RankConfig) -> RankedCandidate:
+def _place(candidate: Candidate, count: int, config: RankConfig) -> RankedCandidate:
     assert candidate.verdict is not None
     verdict = candidate.verdict
     tests = test_score(verdict.outcome, verdict.pass_ratio, config)
@@ -65,6 +65,7 @@ def _place(candidate: Candidate, config: RankConfig) -> RankedCandidate:
         score=tests + teacher + human,
         truncated=candidate.finish_reason == "length"
         and candidate.response.rstrip().endswith(candidate.completion.rstrip()),
+        count=count,
     )
 
 

@@ -168,7 +168,8 @@ def _tiny_example(vocab: int) -> Example:
         responses=(tokens(2, 9, 4, 6, 1), tokens(8, 2, 13), tokens(2, 9, 12, 10)),
         scores=(1.0, 0.0, -1.0),
         is_teacher=(True, False, False),
-        target=0,
+        imitate=(1.0, 0.0, 0.0),
+        passed=(True, False, False),
     )
 
 

@@ -33,6 +33,8 @@ def group_loss(config: LossConfig) -> GroupLoss:
         ft_reduction=config.ft_reduction,
         length_normalize=config.length_normalize,
         prefix_weight=config.prefix_weight,
+        link=config.link,
+        compare=config.compare,
     )
 
 

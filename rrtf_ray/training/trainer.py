@@ -103,7 +103,7 @@ class Trainer:
         for places in plan_passes(costs, self.config.tokens_per_pass, self.world):
             mine = places[self.rank]
             chosen = [examples[i] for i in mine] or [examples[costs.index(min(costs))]]
-            weights = [1.0 if mine else 0.0] * len(chosen)
+            weights = [example.weight if mine else 0.0 for example in chosen]
             yield self._batch(chosen, weights), chosen
 
     def _batch(self, examples: Sequence[Example], weights: Sequence[float]) -> Batch:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from rrtf_ray.config import TrainConfig
-from rrtf_ray.core.examples import Example, choose, schedule, tokenize
+from rrtf_ray.core.examples import Example, choose, schedule, tokenize, weighted
 from rrtf_ray.errors import RRTFError, StageError
 from rrtf_ray.records import Ranking, Reason
 from rrtf_ray.store.files import upload_dir
@@ -54,7 +54,7 @@ def _train(task: TrainTask, rank: int, world: int, tell: Tell) -> None:
         raise StageError(
             f"no ranking can be trained on (left out: {dict(left_out)}); see train.loss and sample.teacher"
         )
-    steps = schedule(len(examples), config.epochs, config.batch_groups, task.seed)
+    steps = schedule(len(examples), config.epochs, config.batch_groups, task.seed, config.steps)
     torch.manual_seed(task.seed)  # adapters begin at random
     engine = start_engine(config, folder, len(steps))
     packed, why = choose_path(engine, engine.module.model, config)
@@ -66,10 +66,16 @@ def _train(task: TrainTask, rank: int, world: int, tell: Tell) -> None:
     for number in range(first, len(steps)):
         metrics = trainer.step([examples[i] for i in steps[number]])
         done = number + 1
-        tell(Step(done, len(steps), round(done * config.epochs / len(steps), 4), metrics))
+        tell(Step(done, len(steps), round(sum(map(len, steps[:done])) / len(examples), 4), metrics))
         if done % config.checkpoint_every_steps == 0 and done < len(steps):
             _save(engine, config, done, examples)
-    counts = {"steps": len(steps), "examples": len(examples), "left_out": dict(left_out), "packed": packed}
+    counts = {
+        "steps": len(steps),
+        "examples": len(examples),
+        "response_tokens": sum(len(r) for step in steps for i in step for r in examples[i].responses),
+        "left_out": dict(left_out),
+        "packed": packed,
+    }
     _export(engine, task, tokenizer, counts, rank)
 
 
@@ -79,7 +85,8 @@ def make_examples(
     """All trainable examples in the order of their ids; and how many rankings, and (`response_*`) how many responses
     of the others, were left out for what reason. Padding needs no token of its own: it is never looked at."""
     left_out: Counter[str] = Counter()
-    examples = []
+    examples: list[Example] = []
+    pass_rates: list[float | None] = []
     supervised = config.loss.objective == "sft"
     end = prompting.end(tokenizer)
     for ranking in rankings:
@@ -88,9 +95,10 @@ def make_examples(
             continue
         chosen = choose(
             ranking,
-            max_candidates=1 if supervised else config.max_candidates,
+            max_candidates=config.max_candidates,
             ft_target=config.loss.ft_target,
             require_passing_target=config.loss.require_passing_target,
+            compares=not supervised,
         )
         if chosen is None:
             left_out[Reason.NO_PASSING_TARGET.value] += 1
@@ -112,6 +120,9 @@ def make_examples(
             continue
         left_out.update({f"response_{reason.value}": count for reason, count in dropped.items()})
         examples.append(example)
+        pass_rates.append(ranking.pass_rate)
+    if config.loss.problem_weight == "failure_rate":
+        examples = weighted(examples, pass_rates)
     examples.sort(key=lambda e: e.problem_id)
     return examples, left_out
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rrtf_ray.config import RankConfig
-from rrtf_ray.core.examples import Example, choose, plan_passes, schedule, tokenize
+from rrtf_ray.core.examples import Example, choose, plan_passes, schedule, tokenize, weighted
 from rrtf_ray.core.ranking import rank
 from rrtf_ray.records import Outcome, Reason
 from tests.records_for_tests import candidate, group
@@ -50,31 +50,44 @@ def chosen(one, *, max_candidates=8, ft_target="teacher", require_passing_target
 def test_choose_keeps_the_target_and_the_extremes(most, kept):
     found, target = chosen(ranking(*FULL), max_candidates=most)
     assert [c.candidate_id for c in found] == kept
-    assert found[target].candidate_id == "t0"
+    assert found[target.index(True)].candidate_id == "t0"
 
 
 def test_choose_keeps_the_order_of_the_ranking_around_a_target_in_its_middle():
     failing = [candidate("t0", Outcome.FAILED, passed=2), *FULL[1:]]
     found, target = chosen(ranking(*failing), max_candidates=3, require_passing_target=False)
     assert [c.candidate_id for c in found] == ["s0", "t0", "s3"]
-    assert target == 1
+    assert target == [False, True, False]
 
 
 def test_choose_refuses_a_target_that_fails_unless_asked():
     failing = ranking(candidate("t0", Outcome.FAILED, passed=1), candidate("s0", Outcome.PASSED))
     assert chosen(failing) is None
     kept, target = chosen(failing, ft_target="best")
-    assert kept[target].candidate_id == "s0"
+    assert kept[target.index(True)].candidate_id == "s0"
     kept, target = chosen(failing, require_passing_target=False)
-    assert kept[target].candidate_id == "t0"
+    assert kept[target.index(True)].candidate_id == "t0"
     nobody = ranking(candidate("s0", Outcome.PASSED), candidate("s1", Outcome.COMPILE_ERROR))
     assert chosen(nobody) is None
     assert chosen(nobody, ft_target="best") is not None
 
 
+def test_choose_imitates_all_that_pass_or_all_there_are():
+    both = ranking(*FULL)
+    options = {"max_candidates": 9, "ft_target": "all"}
+    kept, targets = choose(both, **options, require_passing_target=True, compares=False)
+    assert [c.candidate_id for c in kept] == ["t0", "s0"]
+    assert targets == [True, True]
+    kept, targets = choose(both, **options, require_passing_target=True)
+    assert [c.candidate_id for c in kept] == ["t0", "s0", "s1", "s2", "s3"]
+    assert targets == [True, True, False, False, False]
+    kept, targets = choose(both, **options, require_passing_target=False, compares=False)
+    assert targets == [True] * 5
+
+
 def test_choose_takes_a_person_for_a_teacher():
     kept, target = chosen(ranking(candidate("h0", Outcome.PASSED), candidate("s0", Outcome.COMPILE_ERROR)))
-    assert kept[target].candidate_id == "h0"
+    assert kept[target.index(True)].candidate_id == "h0"
 
 
 def responses(*pairs):
@@ -118,7 +131,7 @@ def test_tokenize():
     assert [list(r) for r in example.responses] == [[*encode("xy"), EOS], [*encode("z"), EOS]]
     assert example.scores == tuple(c.score for c in one.candidates)
     assert example.is_teacher == (True, False)
-    assert example.target == 0
+    assert example.imitate[0] == 1
     assert example.num_tokens == 4 + 3 + 2
 
 
@@ -161,7 +174,7 @@ def test_the_target_is_found_again_where_better_ones_were_dropped():
     )
     example, dropped = tokens(one, max_length=20, require_passing_target=False)
     assert texts(example) == ["t\0", "u\0"]
-    assert example.target == 0
+    assert example.imitate[0] == 1
     assert example.is_teacher == (True, False)
     assert dropped == {Reason.TOO_LONG: 1}
 
@@ -196,8 +209,15 @@ def test_nothing_to_compare():
     assert tokens(alone) == (Reason.TOO_FEW, {})
     example, _ = tokens(alone, compares=False)
     assert texts(example) == ["a\0"]
-    assert example.target == 0
+    assert example.imitate[0] == 1
     assert len(tokens(tied, ft_target="best", compares=False)[0].responses) == 2
+
+
+def test_several_targets_share_the_loss():
+    one = ranking(*FULL[:3])
+    example, _ = tokens(one, ft_target="all")
+    assert example.imitate == (0.5, 0.5, 0.0)
+    assert example.passed == (True, True, False)
 
 
 def test_an_empty_prompt_predicts_nothing():
@@ -238,6 +258,20 @@ def test_schedule_depends_on_the_seed_and_the_epoch_only():
     assert schedule(50, 4, 7, seed=1)[:8] == schedule(50, 1, 7, seed=1)
     first, second = schedule(50, 2, 50, seed=1)
     assert first != second
+
+
+def test_a_number_of_steps_takes_the_place_of_whole_epochs():
+    whole = schedule(10, epochs=3, batch_groups=4, seed=1)
+    assert schedule(10, epochs=1, batch_groups=4, seed=1, num_steps=7) == whole[:7]
+    assert len(schedule(3, epochs=1, batch_groups=4, seed=1, num_steps=5)) == 5
+
+
+def test_weights_follow_the_share_of_failures_and_have_mean_1():
+    example, _ = tokens(ranking(*FULL))
+    found = weighted([example] * 4, [0.0, 0.5, 1.0, None])
+    raw = [1.0, 0.5, 0.05, 1.0]
+    assert [e.weight for e in found] == pytest.approx([4 * weight / sum(raw) for weight in raw])
+    assert weighted([], []) == []
 
 
 def test_plan_passes_by_hand():

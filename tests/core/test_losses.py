@@ -8,7 +8,9 @@ import torch
 from rrtf_ray.core.losses import Responses, dpo_loss, means, rrtf_loss
 
 
-def responses(lengths, scores, group=None, teacher=None, target=None, weight=None, shared=None, reference=None):
+def responses(
+    lengths, scores, group=None, teacher=None, target=None, weight=None, shared=None, reference=None, passed=None
+):
     """By default one group whose first response is the teacher's and the target."""
     size = len(lengths)
     first = [at == 0 for at in range(size)]
@@ -20,7 +22,8 @@ def responses(lengths, scores, group=None, teacher=None, target=None, weight=Non
         scores_B=torch.tensor(scores, dtype=torch.float64),
         group_B=torch.tensor(group or [0] * size),
         is_teacher_B=torch.tensor(teacher or first),
-        is_target_B=torch.tensor(target or first),
+        passed_B=torch.tensor(passed or first),
+        imitate_B=torch.tensor(target or first, dtype=torch.float64),
         weight_B=torch.tensor(weight or [1.0] * size, dtype=torch.float64),
         shared_BB=shared_BB,
         reference_B=torch.tensor(reference or [0.0] * size, dtype=torch.float64),
@@ -103,6 +106,35 @@ def test_alpha_and_reduction():
     loss, metrics = rrtf_loss(TWO, TWO_RESPONSES, ft_reduction="token_mean", alpha=0.5)
     assert metrics["ft_loss"].item() == pytest.approx(2.0)
     assert loss.item() == pytest.approx(0.5 * 2.0 + 2.0)
+
+
+def test_the_logistic_link_pushes_in_the_right_order_too():
+    # In order by 1: log(1 + exp(0.5 - 1)) times the gap of 2.
+    p, r = table([-1.0], [-2.0]), responses([1, 1], [1.0, -1.0])
+    assert rrtf_loss(p, r, link="logistic", margin=0.5)[1]["rank_loss"].item() == pytest.approx(2 * log(1 + exp(-0.5)))
+
+
+def test_pairs_of_passing_and_failing_responses():
+    r = responses([1, 1, 1], [1.1, 1.0, -1.0], passed=[True, True, False])
+    _, metrics = rrtf_loss(THREE, r, pairs="passing", gap_weight=False)
+    assert metrics["num_pairs"] == 2
+    assert metrics["rank_loss"].item() == pytest.approx(1.0)  # -3 against -2; -1 against -2 is in order
+
+
+def test_the_first_token_that_differs_is_compared_alone():
+    # Both begin alike for one token; then -3 against -1.
+    p, r = table([-2.0, -3.0, -4.0], [-2.0, -1.0]), responses([3, 2], [1.0, -1.0], shared={(0, 1): 1})
+    assert rrtf_loss(p, r, compare="first_token")[1]["rank_loss"].item() == pytest.approx(2 * 2.0)
+    # The second is the beginning of the first: nothing of it is left to compare.
+    prefix = responses([3, 2], [1.0, -1.0], shared={(0, 1): 2})
+    assert rrtf_loss(p, prefix, compare="first_token")[1]["num_pairs"] == 0
+
+
+def test_several_targets_share_the_supervised_loss():
+    r = responses([1, 1, 1], [1.1, 1.0, -1.0], target=[0.5, 0.5, 0.0])
+    loss, metrics = rrtf_loss(THREE, r, alpha=0.0)
+    assert loss.item() == pytest.approx((3.0 + 1.0) / 2)
+    assert (metrics["num_groups"], metrics["target_tokens"]) == (1, 1)
 
 
 def test_without_length_normalisation_sums_are_compared():

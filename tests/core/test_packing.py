@@ -18,7 +18,8 @@ def example(prompt, responses, id_="p", target=0, reference=()):
         responses=tuple(array("i", response) for response in responses),
         scores=tuple(1.0 - at for at in range(len(responses))),
         is_teacher=tuple(at == 0 for at in range(len(responses))),
-        target=target,
+        imitate=tuple(float(at == target) for at in range(len(responses))),
+        passed=tuple(at == target for at in range(len(responses))),
         reference=reference,
     )
 
@@ -70,7 +71,7 @@ def test_what_the_loss_is_told_by_hand():
         assert r.scores_B.tolist() == [1.0, 0.0, 1.0, 0.0, -1.0]
         assert r.group_B.tolist() == [0, 0, 1, 1, 1]
         assert r.is_teacher_B.tolist() == [True, False, True, False, False]
-        assert r.is_target_B.tolist() == [True, False, False, True, False]
+        assert r.imitate_B.tolist() == [1, 0, 0, 1, 0]
         assert r.weight_B.tolist() == [1.0, 1.0, 0.5, 0.5, 0.5]
         assert r.reference_B.tolist() == [-1.5, -2.5, 0.0, 0.0, 0.0]
         # Of A's two responses the first token is the same; across groups nothing is shared.
@@ -193,7 +194,7 @@ def test_to_moves_every_tensor():
         moved = batch.to("meta")
         records = [moved, *moved.chunks, *(chunk.responses for chunk in moved.chunks)]
         tensors = [v for r in records for f in fields(r) if isinstance(v := getattr(r, f.name), torch.Tensor)]
-        assert len(tensors) == (4 if batch.layout else 5) + 2 * 2 + 2 * 8
+        assert len(tensors) == (4 if batch.layout else 5) + 2 * 2 + 2 * 9
         assert {str(tensor.device) for tensor in tensors} == {"meta"}
         assert moved.layout == batch.layout
         assert moved.problem_ids == ("a", "b")

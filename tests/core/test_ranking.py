@@ -55,6 +55,17 @@ def test_teacher_wins_a_tie_but_not_against_a_better_student():
     assert order(kept) == ["s0", "t0"]
 
 
+def test_equal_programs_are_merged_and_counted():
+    same = [candidate(f"s{i}", Outcome.FAILED, passed=1, completion="    return 1\n") for i in range(3)]
+    other = candidate("s3", Outcome.PASSED, completion="    return 2\n")
+    teacher = candidate("t0", Outcome.PASSED, completion="    return 2\n")
+    ranking = rank(group(*same, other, teacher), CONFIG)
+    assert [(c.candidate_id, c.count) for c in ranking.candidates] == [("t0", 1), ("s3", 1), ("s0", 3)]
+    assert ranking.dropped == 2
+    assert ranking.pass_rate == 0.25
+    assert rank(group(teacher), CONFIG).pass_rate is None
+
+
 def test_human_preference_breaks_a_tie():
     ranking = rank(group(candidate("s0", Outcome.PASSED), candidate("s1", Outcome.PASSED, preference=0.5)), CONFIG)
     assert order(ranking) == ["s1", "s0"]

@@ -110,8 +110,12 @@ def groups(seed, count=6):
         teacher[0] = not teacher[-1]
         reference = tuple(chooser.uniform(-40, -20) for _ in range(size))
         target = chooser.randrange(2)
+        imitate = tuple(float(place == target) for place in range(size))
+        passed = tuple(score > 0 for score in scores)
         prompt = tokens(chooser.randrange(1, 12))
-        found.append(Example(f"p{at}", prompt, tuple(responses), tuple(scores), tuple(teacher), target, reference))
+        found.append(
+            Example(f"p{at}", prompt, tuple(responses), tuple(scores), tuple(teacher), imitate, passed, 1.0, reference)
+        )
     return found
 
 
@@ -124,12 +128,15 @@ def naive_loss(model, examples, loss):
             text = torch.tensor([[*e.prompt, *response]])
             logprobs = model(input_ids=text, use_cache=False).logits[0].log_softmax(-1)
             tokens.append([logprobs[len(e.prompt) - 1 + at, token] for at, token in enumerate(response)])
-        target = sum(tokens[e.target])
-        ft_loss = -target if loss.ft_reduction == "sum" else -target / len(tokens[e.target])
+        ft_loss = 0.0
+        for share, one in zip(e.imitate, tokens, strict=True):
+            ft_loss = ft_loss - share * sum(one) / (1 if loss.ft_reduction == "sum" else len(one))
         rank_loss = 0.0
         for i in range(len(tokens)):
             for j in range(len(tokens)):
                 if e.scores[i] <= e.scores[j] or (loss.pairs == "teacher" and e.is_teacher[i] == e.is_teacher[j]):
+                    continue
+                if loss.pairs == "passing" and not (e.passed[i] and not e.passed[j]):
                     continue
                 if loss.objective == "dpo":
                     moved = sum(tokens[i]) - e.reference[i] - sum(tokens[j]) + e.reference[j]
@@ -140,16 +147,20 @@ def naive_loss(model, examples, loss):
                     shared += 1
                 values = []
                 for which in (i, j):
+                    if loss.compare == "first_token":
+                        values += tokens[which][shared : shared + 1]
+                        continue
                     weights = [loss.prefix_weight if at < shared else 1.0 for at in range(len(tokens[which]))]
                     value = sum(w * p for w, p in zip(weights, tokens[which], strict=True))
                     if sum(weights) == 0:
                         values = None
                         break
                     values.append(value / sum(weights) if loss.length_normalize else value)
-                if values is None:
+                if values is None or len(values) < 2:
                     continue
                 gap = e.scores[i] - e.scores[j] if loss.gap_weight else 1.0
-                rank_loss = rank_loss + gap * torch.relu(values[1] - values[0] + loss.margin)
+                short = values[1] - values[0] + loss.margin
+                rank_loss = rank_loss + gap * (short.exp().log1p() if loss.link == "logistic" else torch.relu(short))
         if loss.objective == "dpo":
             total = total + rank_loss
         else:
@@ -242,11 +253,13 @@ def test_equal_to_the_plain_implementation(folder, kind):
         LossConfig(pairs="all", gap_weight=False, margin=0.7, alpha=0.3, ft_reduction="token_mean"),
         LossConfig(pairs="all", length_normalize=False, prefix_weight=0.25, alpha=5.0),
         LossConfig(pairs="all", prefix_weight=0.0, margin=0.2),
+        LossConfig(pairs="all", link="logistic", margin=0.5, alpha=2.0),
+        LossConfig(pairs="passing", link="logistic", compare="first_token", gap_weight=False),
         LossConfig(objective="sft"),
         LossConfig(objective="dpo", beta=0.3),
         LossConfig(objective="dpo", pairs="all"),
     ],
-    ids=["rrhf", "prefix_sum", "prefix_0", "sft", "dpo", "dpo_all"],
+    ids=["rrhf", "prefix_sum", "prefix_0", "logistic", "first_token", "sft", "dpo", "dpo_all"],
 )
 @pytest.mark.parametrize("packed", [True, False])
 def test_every_objective(folder, loss, packed):
@@ -272,7 +285,8 @@ def test_company_padding_and_order_change_nothing(folder, kind):
             scores=tuple(e.scores[at] for at in order),
             is_teacher=tuple(e.is_teacher[at] for at in order),
             reference=tuple(e.reference[at] for at in order),
-            target=order.index(e.target),
+            imitate=tuple(e.imitate[at] for at in order),
+            passed=tuple(e.passed[at] for at in order),
         )
 
     shuffled = []
