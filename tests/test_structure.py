@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "problems": {"store", "core", "sandbox", "execution"},
     "quickstart": set(),
     "verify": {"progress", "store", "core", "sandbox", "execution", "problems"},
+    "report": {"progress", "config", "config_file", "store", "core", "sandbox", "execution"},
     "cluster": {"config", "store"},
     "engines": {"config"},
     "training": {"progress", "config", "store", "core"},
@@ -37,10 +38,10 @@ MAY_IMPORT = {
     "serving": {"config"},
     "deployments": {"progress", "config", "config_file", "store", "cluster", "engines", "serving"},
     "stages": {"progress", "config", "store", "core", "sandbox", "execution", "problems", "quickstart"}
-    | {"cluster", "engines", "training", "deployments"},
+    | {"report", "cluster", "engines", "training", "deployments"},
     "quantize": {"progress", "config", "store", "core", "cluster", "engines", "stages"},
-    "cli": {"progress", "config_file", "store", "sandbox", "problems", "verify", "planning", "quantize", "serving"}
-    | {"deployments", "stages"},
+    "cli": {"progress", "config_file", "store", "sandbox", "problems", "verify", "report", "planning", "quantize"}
+    | {"serving", "deployments", "stages"},
 }
 # Rooms whose modules may load Ray, vLLM, DeepSpeed or Transformers, and modules that may load torch.
 HEAVY_ROOMS = {"cluster", "engines", "training", "deployments", "stages", "quantize"}

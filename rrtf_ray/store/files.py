@@ -75,6 +75,18 @@ def exists(uri: str) -> bool:
     return filesystem.get_file_info(path).type != pafs.FileType.NotFound
 
 
+def is_folder(uri: str) -> bool:
+    filesystem, path = resolve(uri)
+    return filesystem.get_file_info(path).type == pafs.FileType.Directory
+
+
+def names_in(uri: str) -> list[str]:
+    """The names of what is directly in a folder, sorted; none where there is no such folder."""
+    filesystem, path = resolve(uri)
+    found = filesystem.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+    return sorted(info.base_name for info in found)
+
+
 def read_bytes(uri: str) -> bytes:
     """Raises InputError where the file does not exist."""
     filesystem, path = resolve(uri)
