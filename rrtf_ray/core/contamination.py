@@ -70,5 +70,5 @@ def _shingles(prompt: str) -> frozenset[int]:
 
 def _rarest(shingles: frozenset[int], how_often: Mapping[int, int], threshold: float) -> Sequence[int]:
     """So many of them that a set as similar as `threshold` must share one, in an order that is the same for all."""
-    enough = len(shingles) - math.ceil(threshold * len(shingles)) + 1
+    enough = len(shingles) - math.ceil(threshold * len(shingles) - 1e-9) + 1
     return sorted(shingles, key=lambda shingle: (how_often.get(shingle, 0), shingle))[:enough]

@@ -60,7 +60,10 @@ def part_of(uri: str, key: str, audit: int) -> RunPart:
         _compare(part)
     with notices.instead_of("problems"):
         train, held_out = (part.facts.run.problems(split) for split in (Split.TRAIN, Split.HELD_OUT))
-        part.repeated = repeated_of(train, held_out)
+        if train.parts():
+            part.repeated = repeated_of(train, held_out)
+        else:
+            notices.append("the problems are not there, or not yet")
     if audit:
         with notices.instead_of("the trials of problems"):
             part.trials = _tried(part.facts, audit)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from rrtf_ray.config import TrainConfig
 from rrtf_ray.core.examples import chosen_of
@@ -33,6 +32,15 @@ class Stage:
     problems: int
     losses: tuple[Loss, ...] = ()
     exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Train's own counts: problems, what was left out by the reason, and responses (None in older checkpoints)."""
+
+    examples: int
+    left_out: Mapping[str, int]
+    responses: int | None = None
 
 
 @dataclass(slots=True)
@@ -93,9 +101,9 @@ class RankingCounts:
 
 
 def stages_of(
-    groups: GroupCounts, rankings: RankingCounts | None, trained: Mapping[str, Any] | None, config: TrainConfig
+    groups: GroupCounts, rankings: RankingCounts | None, trained: Trained | None, config: TrainConfig
 ) -> list[Stage]:
-    """The stages that are there. trained: the checkpoint's manifest, with train's counts."""
+    """The stages that are there. trained: what the round's checkpoint says."""
     errors = tuple(Loss(f"the engine: {text}", None, number) for text, number in groups.errors.most_common())
     stages = [Stage("sampled or given", groups.candidates, groups.problems, errors)]
     executed = groups.candidates - groups.unjudged - groups.sandbox_errors
@@ -141,9 +149,9 @@ def _after(name: str, before: Stage, rankings: RankingCounts, reasons: set[Reaso
     return Stage(name, candidates, problems, (*found, *more))
 
 
-def _trained(before: Stage, rankings: RankingCounts, trained: Mapping[str, Any]) -> Stage:
+def _trained(before: Stage, rankings: RankingCounts, trained: Trained) -> Stage:
     """What the tokens cost: train's own reasons, without those that the rankings show already."""
-    left_out = Counter({str(k): int(v) for k, v in trained["left_out"].items()})
+    left_out = Counter(trained.left_out)
     left_out.subtract({reason.value: number for reason, number in rankings.problems_by_reason.items()})
     losses = [
         Loss(f"{reason.removeprefix('response_')}, a response", number)
@@ -153,7 +161,7 @@ def _trained(before: Stage, rankings: RankingCounts, trained: Mapping[str, Any])
         if number > 0
     ]
     certain = sum(loss.candidates or 0 for loss in losses)
-    responses = trained.get("responses")
+    responses = trained.responses
     whole = responses is not None or all(loss.candidates is not None for loss in losses)
     candidates = responses if responses is not None else before.candidates - certain
-    return Stage("trained on", candidates, int(trained["examples"]), tuple(losses), exact=whole)
+    return Stage("trained on", candidates, trained.examples, tuple(losses), exact=whole)

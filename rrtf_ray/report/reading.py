@@ -20,6 +20,7 @@ from rrtf_ray.config_file import validate
 from rrtf_ray.core.evaluation import Evaluation
 from rrtf_ray.errors import InputError, SandboxError, first_line
 from rrtf_ray.records import Split
+from rrtf_ray.report.flow import Trained
 from rrtf_ray.store.files import MANIFEST, absolute, exists, join, read_bytes, read_json
 from rrtf_ray.store.run_dir import RunDir, label
 
@@ -53,7 +54,7 @@ class RunFacts:
     environment: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
-    trained: dict[int, dict[str, Any]] = field(default_factory=dict)
+    trained: dict[int, Trained] = field(default_factory=dict)
     metrics: list[dict[str, float]] = field(default_factory=list)
     notices: Notices = field(default_factory=Notices)
 
@@ -76,9 +77,10 @@ def read_run(uri: str) -> RunFacts:
     with facts.notices.instead_of("config.yaml"):
         facts.settings = dict(yaml.safe_load(read_bytes(run.at("config.yaml"))))
         facts.config = validate(Config, facts.settings)
-    for name in ("environment", "seconds"):
-        with facts.notices.instead_of(f"{name}.json"):
-            setattr(facts, name, dict(read_json(run.at(f"{name}.json"))))
+    with facts.notices.instead_of("environment.json"):
+        facts.environment = dict(read_json(run.at("environment.json")))
+    with facts.notices.instead_of("seconds.json"):
+        facts.seconds = {stage: float(value) for stage, value in dict(read_json(run.at("seconds.json"))).items()}
     for name in run.evaluations():
         _read_evaluation(facts, name)
     if not facts.evaluations:
@@ -89,7 +91,7 @@ def read_run(uri: str) -> RunFacts:
         place = join(run.checkpoint(round), MANIFEST)
         if exists(place):
             with facts.notices.instead_of(f"{label(round)}/checkpoint"):
-                facts.trained[round] = dict(read_json(place))
+                facts.trained[round] = _trained(read_json(place))
     with facts.notices.instead_of("metrics.jsonl"):
         _read_metrics(facts)
     if not exists(run.at("summary.json")):
@@ -115,6 +117,12 @@ def _read_evaluation(facts: RunFacts, name: str) -> None:
         facts.evaluations[name] = Evaluation.from_dict(read_json(place))
 
 
+def _trained(manifest: dict[str, Any]) -> Trained:
+    left_out = {reason: int(number) for reason, number in dict(manifest["left_out"]).items()}
+    responses = manifest.get("responses")
+    return Trained(int(manifest["examples"]), left_out, None if responses is None else int(responses))
+
+
 def _read_metrics(facts: RunFacts) -> None:
     """Rows of metrics.jsonl; a number that is not finite becomes NaN, which is a gap in a curve, and is counted."""
     place = facts.run.at("metrics.jsonl")
@@ -122,7 +130,7 @@ def _read_metrics(facts: RunFacts) -> None:
         return
     odd = 0
     for line in read_bytes(place).decode(errors="replace").splitlines():
-        row = {k: float(v) for k, v in json.loads(line).items() if isinstance(v, int | float)}
+        row = {k: float(v) for k, v in dict(json.loads(line)).items() if isinstance(v, int | float)}
         odd += any(not math.isfinite(value) for value in row.values())
         facts.metrics.append({k: v if math.isfinite(v) else math.nan for k, v in row.items()})
     if odd:
