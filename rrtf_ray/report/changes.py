@@ -18,8 +18,8 @@ MAX_EXAMPLES = 50
 """Of each kind, fixed and broken; the rest is counted."""
 _MAX_LINES = 120
 _MAX_LINE = 300
+_MAX_CHARACTERS = 6000
 _TOKEN = re.compile(r"\w+|\s+|.")
-_NO_LINE = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +148,13 @@ def diff(before: str, after: str) -> list[Row]:
 
 
 def _lines(text: str) -> list[str]:
-    lines = [line if len(line) <= _MAX_LINE else line[:_MAX_LINE] + _NO_LINE for line in text.rstrip().split("\n")]
-    return (
-        lines if len(lines) <= _MAX_LINES else [*lines[:_MAX_LINES], f"{_NO_LINE} {len(lines) - _MAX_LINES} more lines"]
-    )
+    """The lines that the page has room for, and a last one that says what there was in all."""
+    text = text.rstrip()
+    lines = [line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}…" for line in text[:_MAX_CHARACTERS].split("\n")]
+    total = text.count("\n") + 1
+    if total > _MAX_LINES or len(text) > _MAX_CHARACTERS:
+        return [*lines[:_MAX_LINES], f"… cut off: {total:,} lines and {len(text):,} characters in all"]
+    return lines
 
 
 def _whole(line: str | None) -> tuple[Piece, ...] | None:

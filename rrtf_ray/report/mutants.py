@@ -19,7 +19,8 @@ MAX_MUTANTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One faulty program. line: in the original program, from 1. before, after: the expression that was changed."""
+    """One faulty program. line: from 1, which is the first that may be changed. before, after: the first line of the
+    expression or statement that was changed."""
 
     program: str
     operator: str
@@ -75,24 +76,29 @@ def mutants(program: str, first_line: int = 1, limit: int = MAX_MUTANTS) -> list
                     places[operator].append(number)
     turns = zip_longest(*([(operator, number) for number in found] for operator, found in places.items()))
     chosen = [place for turn in turns for place in turn if place is not None]
-    found = (_mutant(program, operator, number) for operator, number in chosen)
+    found = (_mutant(program, operator, number, first_line) for operator, number in chosen)
     different = {mutant.program: mutant for mutant in found if mutant is not None}
     return list(different.values())[:limit]
 
 
-def _mutant(program: str, operator: str, number: int) -> Mutant | None:
+def _mutant(program: str, operator: str, number: int, first_line: int) -> Mutant | None:
     """The program with the node at that place changed; None where it cannot be written as source."""
     tree = tree_of(program)
     assert tree is not None
     node = _nodes(tree)[number]
     try:
-        before = ast.unparse(node)
+        before = _first_line(node)
         change = _OPERATORS[operator](node)
         assert change is not None
         change()
-        return Mutant(ast.unparse(tree) + "\n", operator, getattr(node, "lineno", 0), before, ast.unparse(node))
+        line = getattr(node, "lineno", first_line) - first_line + 1
+        return Mutant(ast.unparse(tree) + "\n", operator, line, before, _first_line(node))
     except (RecursionError, ValueError):
         return None
+
+
+def _first_line(node: ast.AST) -> str:
+    return ast.unparse(node).partition("\n")[0]
 
 
 def _nodes(tree: ast.Module) -> list[ast.AST]:

@@ -68,7 +68,7 @@ class RunDir:
     def evaluations(self) -> list[str]:
         """The labels of the models whose evaluation has begun: the base, the rounds in order, and others."""
         names = names_in(self.at("evaluations"))
-        return sorted(names, key=lambda name: (name != "base", not name.startswith("round-"), name))
+        return sorted(names, key=lambda name: (name != "base", not name.startswith("round-"), len(name), name))
 
     def evaluated_groups(self, label: str) -> RowStore[Group]:
         return RowStore(join(self.evaluation(label), "groups"), Group, "problem.id")

@@ -86,7 +86,7 @@ def test_weak_tests_are_found():
     ((weak),) = found.weak
     assert weak.problem_id == "weak"
     assert ("constant", "2", "3") in {(m.operator, m.before, m.after) for m in weak.survivors}
-    assert {m.line for m in weak.survivors} == {2}
+    assert {m.line for m in weak.survivors} == {1}  # of the reference, which the prompt precedes
     assert found.num_survivors == len(weak.survivors) < weak.num_mutants
     assert found.trivial == [("weak", "returns 0")]
 

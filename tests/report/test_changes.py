@@ -61,4 +61,5 @@ def test_long_programs_and_lines_are_cut():
     rows = diff("\n".join(f"a{i}" for i in range(5000)), "x" * 1_000_000)
     assert len(rows) <= 125
     assert max(len(text) for row in rows for side in (row.left, row.right) if side for text, _ in side) <= 301
-    assert any("4880 more lines" in row.left[0][0] for row in rows if row.left)
+    assert rows[-1].left == (("… cut off: 5,000 lines and 28,889 characters in all", False),)
+    assert any("cut off: 1 lines and 1,000,000 characters" in row.right[0][0] for row in rows if row.right)
