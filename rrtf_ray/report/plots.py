@@ -55,7 +55,7 @@ def intervals(rows: Sequence[Interval], name: str, title: str, description: str)
             axes.annotate(f"{row.value:.0%}", (row.value, at), (0, 5), textcoords="offset points", ha="center", size=8)
         axes.set_yticks(range(len(rows)), [visible(row.label, 32) for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.8)
-        axes.set_xlim(0, 1)
+        axes.set_xlim(-0.04, 1.04)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
 
     return _svg(draw, 0.7 + 0.38 * len(rows), name, title, description)

@@ -45,6 +45,7 @@ def render(parts: Sequence[RunPart]) -> str:
         "cap": lambda text, limit: Markup.escape(visible(str(text), limit)),
         "percent": lambda value: "–" if math.isnan(value) else f"{value:.1%}",
         "count": lambda value: f"{value:,}",
+        "counted": lambda value, noun: f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s",
         "points": _points,
         "significant": lambda value: "–" if math.isnan(value) else f"{value:.3g}",
     }

@@ -107,8 +107,9 @@ def write_bytes(uri: str, data: bytes) -> None:
 
 def read_json(uri: str) -> Any:
     """Raises InputError where the file does not exist or is not JSON."""
+    data = read_bytes(uri)
     try:
-        return json.loads(read_bytes(uri))
+        return json.loads(data)
     except ValueError as error:
         raise InputError(f"{uri} is not valid JSON ({error}); fix the file, or remove it to make it again") from None
 

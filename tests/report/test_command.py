@@ -163,7 +163,7 @@ def test_a_round_that_is_only_sampled(tmp_path, output, capsys):
     write(run.samples(1), [Group(problem(), (candidate("s0", None),))])
     report([run.uri], output, audit=0)
     assert "round-01 has been sampled and not executed yet" in capsys.readouterr().out
-    assert "not executed yet: 1 candidates" in Path(output).read_text()
+    assert "not executed yet: 1 candidate" in Path(output).read_text()
 
 
 def test_a_run_on_another_filesystem(run):

@@ -117,9 +117,9 @@ def test_what_was_counted_is_shown(tmp_path):
     shown = re.sub(r"\s+", " ", "".join(Page(page_of(finished_run(tmp_path / "run").uri, audit=5)).texts))
     for part in (
         "1 fixed, 1 broken",
-        "the same code again, among students or among teachers: 1 candidates",
-        "tied: 2 candidates of 1 problems",
-        "too_long, a response: 1 candidates",
+        "the same code again, among students or among teachers: 1 candidate",
+        "tied: 2 candidates of 1 problem",
+        "too_long, a response: 1 candidate",
         "8 candidates: 7 of the student, 1 of teachers.",
         "A sample of 5 of 5 problems",
         "Round 1, 4 steps",
