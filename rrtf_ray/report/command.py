@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 
 from rrtf_ray.errors import InputError, first_line
@@ -23,6 +24,10 @@ def report(runs: Sequence[str], output: str, audit: int = 50) -> None:
     if is_folder(output):
         raise InputError(f"--output {output} is a folder; name a file, such as {join(output, 'report.html')}")
     parts = [part_of(uri, f"run-{number}", audit) for number, uri in enumerate(runs, 1)]
+    names = Counter(part.facts.name for part in parts)
+    for part in parts:
+        if names[part.facts.name] > 1:
+            part.facts.name = part.facts.run.uri
     page = render(parts).encode()
     write_bytes(output, page)
     for part in parts:

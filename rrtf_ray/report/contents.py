@@ -56,16 +56,16 @@ def part_of(uri: str, key: str, audit: int) -> RunPart:
     for round in part.facts.run.rounds():
         with notices.instead_of(label(round)):
             part.rounds.append(_round(part, round))
-    with notices.instead_of("the comparison of base and last model"):
+    with notices.instead_of("the comparison of the base and the last model"):
         _compare(part)
-    with notices.instead_of("problems"):
+    with notices.instead_of("the problems that repeat"):
         train, held_out = (part.facts.run.problems(split) for split in (Split.TRAIN, Split.HELD_OUT))
         if train.parts():
             part.repeated = repeated_of(train, held_out)
         else:
             notices.append("the problems are not there, or not yet")
     if audit:
-        with notices.instead_of("the trials of problems"):
+        with notices.instead_of("what needs running"):
             part.trials = _tried(part.facts, audit)
     return part
 

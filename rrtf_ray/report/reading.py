@@ -18,7 +18,7 @@ import yaml
 from rrtf_ray.config import Config
 from rrtf_ray.config_file import validate
 from rrtf_ray.core.evaluation import Evaluation
-from rrtf_ray.errors import InputError, SandboxError, first_line
+from rrtf_ray.errors import InputError, RRTFError, SandboxError, first_line
 from rrtf_ray.records import Split
 from rrtf_ray.report.flow import Trained
 from rrtf_ray.store.files import MANIFEST, absolute, exists, join, read_bytes, read_json
@@ -38,8 +38,10 @@ class Notices(list[str]):
         try:
             yield
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, SandboxError) as error:
-            _log.info("%s cannot be read", what, exc_info=True)
-            self.append(f"{what} cannot be read, and is left out: {first_line(error)}")
+            _log.info("%s is left out of the report", what, exc_info=True)
+            # Ours and the system's say what is wrong by themselves; of others the kind says more than the text.
+            kind = "" if isinstance(error, RRTFError | OSError) else f"{type(error).__name__}: "
+            self.append(f"left out: {what} ({kind}{first_line(error)})")
 
 
 @dataclass(slots=True)

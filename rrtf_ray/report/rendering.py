@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ def render(parts: Sequence[RunPart]) -> str:
         columns=[(part, name) for part in parts for name in part.facts.evaluations],
         measures=_measures(parts),
         gains=_gains(parts),
+        flows=_flows(parts),
         seconds=_seconds(parts),
         panels={part.key: _panels(part) for part in parts},
         ends={part.key: _ends(part) for part in parts},
@@ -86,10 +88,13 @@ def _measures(parts: Sequence[RunPart]) -> list[tuple[str, list[Estimate | None]
     found: dict[str, dict[tuple[str, str], Estimate]] = {}
     for part in parts:
         for name, evaluation in part.facts.evaluations.items():
+            seen: Counter[str] = Counter()
             for draw in evaluation.draws:
+                how = changes.name_of(draw)
+                seen[how] += 1
+                again = f", draw {seen[how]}" if seen[how] > 1 else ""
                 for k, estimate in draw.pass_at_k.items():
-                    cells = found.setdefault(f"pass@{k}, {changes.name_of(draw)}", {})
-                    cells.setdefault((part.key, name), estimate)
+                    found.setdefault(f"pass@{k}, {how}{again}", {})[part.key, name] = estimate
     columns = [(part, name) for part in parts for name in part.facts.evaluations]
     measures = []
     for number, (title, cells) in enumerate(found.items(), 1):
@@ -117,6 +122,13 @@ def _gains(parts: Sequence[RunPart]) -> list[tuple[str, str, changes.Moved]]:
             names = [_column(p, p.facts.last, parts) for p in (part, parts[0])]
             found += [(names[0], names[1], move) for move in across(parts[0], part)]
     return found
+
+
+def _flows(parts: Sequence[RunPart]) -> list[tuple[str, list[int | None]]]:
+    """(stage, candidates left after it in each round of each run)."""
+    rounds = [{stage.name: stage.candidates for stage in round.stages} for part in parts for round in part.rounds]
+    names = dict.fromkeys(name for stages in rounds for name in stages)
+    return [(name, [stages.get(name) for stages in rounds]) for name in names]
 
 
 def _seconds(parts: Sequence[RunPart]) -> list[tuple[str, list[float | None]]]:

@@ -55,6 +55,14 @@ def test_two_runs_side_by_side(run, tmp_path, output):
     )
 
 
+def test_runs_of_one_name_are_told_apart(run, tmp_path, output):
+    other = finished_run(tmp_path / "elsewhere" / "run")
+    report([run.uri, other.uri], output, audit=0)
+    text = Path(output).read_text()
+    assert f"{run.uri}: base" in text
+    assert f"{other.uri}: base" in text
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path, output, capsys):
     (tmp_path / "src").mkdir()
     assert main(["report", str(tmp_path / "src"), "--output", output]) == 2
@@ -71,8 +79,8 @@ def test_an_output_that_is_a_folder_is_refused_before_anything_is_read(tmp_path,
 @pytest.mark.parametrize(
     ("gone", "notice"),
     [
-        ("config.yaml", "config.yaml cannot be read"),
-        ("environment.json", "environment.json cannot be read"),
+        ("config.yaml", "left out: config.yaml ("),
+        ("environment.json", "left out: environment.json ("),
         ("summary.json", "the run has not ended"),
         ("evaluations/base/evaluation.json", "the evaluation of base has begun and is not complete"),
         ("evaluations/round-01", "there is no evaluation both before and after"),
@@ -121,7 +129,7 @@ def test_damaged_files_cost_their_part_only(run, output, content):
 @pytest.mark.parametrize("name", SMALL_FILES)
 def test_a_damaged_file_is_named(run, name):
     Path(run.at(name)).write_bytes(b"{")
-    (notice,) = [n for n in part_of(run.uri, "run-1", audit=0).facts.notices if "cannot be read" in n]
+    (notice,) = [n for n in part_of(run.uri, "run-1", audit=0).facts.notices if n.startswith("left out: ")]
     assert name.partition("/_")[0].removesuffix("/groups") in notice or "comparison" in notice
 
 
@@ -130,7 +138,7 @@ def test_a_damaged_part_of_a_store_costs_its_section_only(run, output, store, ca
     (part,) = Path(run.at(store)).glob("part-*.parquet")
     part.write_bytes(b"not parquet")
     report([run.uri], output, audit=5)
-    assert "cannot be read, and is left out" in capsys.readouterr().out
+    assert "left out: " in capsys.readouterr().out
     assert "Settings, environment and time" in Path(output).read_text()
 
 

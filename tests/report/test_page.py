@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 
+from rrtf_ray.config import Draw
 from rrtf_ray.core.ranking import rank
 from rrtf_ray.records import Candidate, Group, Outcome, Source, Split, TestStatus, Verdict
 from rrtf_ray.report.contents import part_of
@@ -10,7 +11,7 @@ from rrtf_ray.report.rendering import render
 from rrtf_ray.report.texts import visible
 from rrtf_ray.store.run_dir import RunDir
 from tests.records_for_tests import problem
-from tests.report.run_for_tests import DRAWS, finished_run, write, write_config, write_evaluation
+from tests.report.run_for_tests import DRAWS, EVALUATED, evaluated, finished_run, write, write_config, write_evaluation
 from tests.serving.page_checks import chromium_page
 
 HOSTILE = [
@@ -127,6 +128,16 @@ def test_what_was_counted_is_shown(tmp_path):
         "train.max_candidates",
     ):
         assert part in shown, part
+
+
+def test_draws_of_one_kind_are_told_apart(tmp_path):
+    run = RunDir(str(tmp_path / "run"))
+    write_config(run)
+    for name, outcomes in EVALUATED.items():
+        write_evaluation(run, name, evaluated(outcomes), [Draw(n=1, temperature=0.8), Draw(n=2, temperature=0.8)])
+    text = page_of(run.uri)
+    assert '<th scope="row">pass@1, T=0.8</th><td class="number wide">66.7%' in text
+    assert '<th scope="row">pass@1, T=0.8, draw 2</th><td class="number wide">50.0%' in text
 
 
 def test_a_browser_shows_every_section_without_a_complaint(tmp_path):
