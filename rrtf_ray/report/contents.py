@@ -32,8 +32,8 @@ class RoundPart:
 @dataclass(slots=True)
 class RunPart:
     """One run. key: begins the ids of its elements on the page. moves: of each model after a round, and of each draw,
-    against the base. fixed, broken: examples of the first draw, base against the last model. audited: whether it was
-    asked for what needs running."""
+    against the base. fixed, broken: examples of the first draw, base against the last model. trials: None where nothing
+    was run."""
 
     key: str
     facts: RunFacts

@@ -73,7 +73,6 @@ def curves(found: Sequence[Curve], bounds: Sequence[int], name: str, title: str)
         for bound in bounds:
             axes.axvline(bound - 0.5, color=_LINE, linewidth=1, linestyle=":")
         axes.set_xlabel("optimizer step")
-        axes.yaxis.get_major_formatter().set_useMathText(False)
         if len(found) > 1:
             axes.legend(frameon=False, fontsize=9)
 

@@ -76,6 +76,7 @@ def exists(uri: str) -> bool:
 
 
 def is_folder(uri: str) -> bool:
+    """Whether there is a folder at the place (on an object store: objects below it)."""
     filesystem, path = resolve(uri)
     return filesystem.get_file_info(path).type == pafs.FileType.Directory
 
