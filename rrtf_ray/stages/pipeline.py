@@ -17,6 +17,8 @@ from rrtf_ray.core.metrics import paired_difference
 from rrtf_ray.deployments.applications import ask_once
 from rrtf_ray.progress import say
 from rrtf_ray.records import Split
+from rrtf_ray.report.command import report_at_the_end
+from rrtf_ray.stages.closing_table import print_report
 from rrtf_ray.stages.evaluate import describe, evaluate, evaluation_of
 from rrtf_ray.stages.inputs import (
     first_student,
@@ -27,7 +29,6 @@ from rrtf_ray.stages.inputs import (
 )
 from rrtf_ray.stages.preflight import check_training
 from rrtf_ray.stages.produce import execute, rank_groups, sample, sample_and_execute
-from rrtf_ray.stages.report import print_report
 from rrtf_ray.stages.tally import numbers
 from rrtf_ray.stages.train import train
 from rrtf_ray.store.files import absolute, exists, read_bytes, read_json, write_bytes, write_json
@@ -101,6 +102,7 @@ def run_all(config: Config) -> dict[str, Any]:
     summary |= {"seconds": seconds.total}
     write_json(run.at("summary.json"), summary)
     print_report(summary, evaluations, answer, config)
+    report_at_the_end(config.run_dir)
     return summary
 
 

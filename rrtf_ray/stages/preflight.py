@@ -9,12 +9,11 @@ from rrtf_ray.config import Config
 from rrtf_ray.errors import ConfigError, DataError, InputError
 from rrtf_ray.progress import say
 from rrtf_ray.records import Problem
-from rrtf_ray.stages.inputs import ids_and_prompts
 from rrtf_ray.store.files import join, read_json
 from rrtf_ray.store.models import check_model, is_hub_id, tokenizer_of
 from rrtf_ray.store.prompting import Prompting, prompting_of
 from rrtf_ray.store.rows import RowStore
-from rrtf_ray.store.run_dir import RunDir
+from rrtf_ray.store.run_dir import RunDir, ids_and_prompts
 from rrtf_ray.training.tracking import check as check_tracking
 
 

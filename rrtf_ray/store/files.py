@@ -75,6 +75,19 @@ def exists(uri: str) -> bool:
     return filesystem.get_file_info(path).type != pafs.FileType.NotFound
 
 
+def is_folder(uri: str) -> bool:
+    """Whether there is a folder at the place (on an object store: objects below it)."""
+    filesystem, path = resolve(uri)
+    return filesystem.get_file_info(path).type == pafs.FileType.Directory
+
+
+def names_in(uri: str) -> list[str]:
+    """The names of what is directly in a folder, sorted; none where there is no such folder."""
+    filesystem, path = resolve(uri)
+    found = filesystem.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+    return sorted(info.base_name for info in found)
+
+
 def read_bytes(uri: str) -> bytes:
     """Raises InputError where the file does not exist."""
     filesystem, path = resolve(uri)
@@ -95,8 +108,9 @@ def write_bytes(uri: str, data: bytes) -> None:
 
 def read_json(uri: str) -> Any:
     """Raises InputError where the file does not exist or is not JSON."""
+    data = read_bytes(uri)
     try:
-        return json.loads(read_bytes(uri))
+        return json.loads(data)
     except ValueError as error:
         raise InputError(f"{uri} is not valid JSON ({error}); fix the file, or remove it to make it again") from None
 

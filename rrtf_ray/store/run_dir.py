@@ -7,16 +7,18 @@ round-01/groups/                  candidates with verdicts (`rrtf sample` alone:
 round-01/rankings/
 round-01/checkpoint/              Hugging Face safetensors
 evaluations/{base,round-01}/      groups/ and evaluation.json
-metrics.jsonl, summary.json, logs/
+metrics.jsonl, summary.json, seconds.json, report.html, logs/
 tracking/                         with train.tracking only
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rrtf_ray.records import Group, Problem, Ranking, Split
-from rrtf_ray.store.files import absolute, join
+from rrtf_ray.store.files import absolute, join, names_in
 from rrtf_ray.store.rows import RowStore
 
 
@@ -59,8 +61,23 @@ class RunDir:
     def evaluation(self, label: str) -> str:
         return self.at("evaluations", label)
 
+    def rounds(self) -> list[int]:
+        """The rounds that have begun, in order."""
+        return sorted(int(name[6:]) for name in names_in(self.uri) if re.fullmatch(r"round-\d{2,}", name))
+
+    def evaluations(self) -> list[str]:
+        """The labels of the models whose evaluation has begun: the base, the rounds in order, and others."""
+        names = names_in(self.at("evaluations"))
+        return sorted(names, key=lambda name: (name != "base", not name.startswith("round-"), len(name), name))
+
     def evaluated_groups(self, label: str) -> RowStore[Group]:
         return RowStore(join(self.evaluation(label), "groups"), Group, "problem.id")
+
+
+def ids_and_prompts(problems: RowStore[Problem]) -> Iterator[tuple[str, str]]:
+    """Of all rows, without reading their tests."""
+    for table in problems.columns("id", "prompt"):
+        yield from zip(table["id"].to_pylist(), table["prompt"].to_pylist(), strict=True)
 
 
 def model_name(run_dir: str, model: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from rrtf_ray.config import TrainConfig
-from rrtf_ray.core.examples import Example, choose, schedule, tokenize, weighted
+from rrtf_ray.core.examples import Example, chosen_of, schedule, tokenize, weighted
 from rrtf_ray.errors import RRTFError, StageError
 from rrtf_ray.records import Ranking, Reason
 from rrtf_ray.store.files import upload_dir
@@ -73,6 +73,7 @@ def _train(task: TrainTask, rank: int, world: int, tell: Tell) -> None:
         "steps": len(steps),
         "examples": len(examples),
         "response_tokens": sum(len(r) for step in steps for i in step for r in examples[i].responses),
+        "responses": sum(len(example.responses) for example in examples),
         "left_out": dict(left_out),
         "packed": packed,
     }
@@ -90,18 +91,9 @@ def make_examples(
     supervised = config.loss.objective == "sft"
     end = prompting.end(tokenizer)
     for ranking in rankings:
-        if ranking.reason is not None and not (supervised and ranking.reason in (Reason.TIED, Reason.TOO_FEW)):
-            left_out[ranking.reason.value] += 1
-            continue
-        chosen = choose(
-            ranking,
-            max_candidates=config.max_candidates,
-            ft_target=config.loss.ft_target,
-            require_passing_target=config.loss.require_passing_target,
-            compares=not supervised,
-        )
-        if chosen is None:
-            left_out[Reason.NO_PASSING_TARGET.value] += 1
+        chosen = chosen_of(ranking, config)
+        if isinstance(chosen, Reason):
+            left_out[chosen.value] += 1
             continue
         example, dropped = tokenize(
             ranking,

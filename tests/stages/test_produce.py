@@ -52,7 +52,7 @@ def test_a_run_explains_itself(undisturbed):
     assert summary["num_candidates"] == 5 * PROBLEMS
     assert summary["outcomes"]["passed"] == 3 * PROBLEMS  # two of four students echo the reference, and the teacher
     assert summary["num_rankings"] == PROBLEMS
-    for name in ("config.yaml", "environment.json", "logs/driver.log"):
+    for name in ("config.yaml", "environment.json", "report.html", "logs/driver.log"):
         assert os.path.getsize(run.at(*name.split("/")))
     # The best is the teacher, then the student that echoes it (a repetition is dropped), then `return None`.
     ranking = next(iter(run.rankings(1).read()))

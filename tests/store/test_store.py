@@ -7,12 +7,24 @@ from rrtf_ray.errors import InputError, StageError
 from rrtf_ray.records import Problem
 from rrtf_ray.store.files import exists, join, local_copy, read_json, remove, upload_dir, write_bytes, write_json
 from rrtf_ray.store.rows import RowStore
+from rrtf_ray.store.run_dir import RunDir
 from tests.records_for_tests import problem
 
 
 @pytest.fixture
 def store(tmp_path):
     return RowStore(str(tmp_path / "rows"), Problem, "id")
+
+
+def test_rounds_and_evaluations_that_have_begun(tmp_path):
+    run = RunDir(str(tmp_path))
+    assert (run.rounds(), run.evaluations()) == ([], [])
+    for name in ("round-02", "round-01", "round-100", "round-x", "logs"):
+        (tmp_path / name).mkdir()
+    for name in ("round-100", "int8-a", "round-99", "base"):
+        (tmp_path / "evaluations" / name).mkdir(parents=True)
+    assert run.rounds() == [1, 2, 100]
+    assert run.evaluations() == ["base", "round-99", "round-100", "int8-a"]
 
 
 def test_rows_come_back_and_are_complete_only_with_the_manifest(store):

@@ -1,0 +1,53 @@
+"""Prompts that share most of their text."""
+
+import random
+
+import pytest
+
+from rrtf_ray.core.contamination import SHINGLE, close_pairs
+
+TEXT = "sort the numbers and return those that are even as a list of text in the order of their last digit"
+
+
+def test_similarity_by_hand():
+    """Ten words are six runs of five; the last word is in one of them, so five are shared and seven there are."""
+    one = " ".join("abcdefghij")
+    other = " ".join("abcdefghik")
+    ((train, held_out, similarity),) = close_pairs([("t", one)], [("h", other)], 0.7)
+    assert (train, held_out) == ("t", "h")
+    assert similarity == pytest.approx(5 / 7)
+    assert close_pairs([("t", one)], [("h", other)], 0.72) == []
+
+
+def test_white_space_and_case_do_not_matter_and_short_prompts_are_compared_whole():
+    assert close_pairs([("t", "Sort\n it ")], [("h", "sort it")], 1.0) == [("t", "h", 1.0)]
+    assert close_pairs([("t", "")], [("h", "sort it")], 0.5) == []
+
+
+def test_no_pair_is_missed():
+    """Against comparing all with all."""
+    chance = random.Random(1)
+
+    def prompts(name):
+        found = []
+        for number in range(60):
+            words = TEXT.split()
+            for _ in range(chance.randrange(4)):
+                words[chance.randrange(len(words))] = chance.choice(words)
+            found.append((f"{name}{number}", " ".join(words)))
+        return found
+
+    def runs(text):
+        words = text.split()
+        return {tuple(words[i : i + SHINGLE]) for i in range(len(words) - SHINGLE + 1)}
+
+    train, held_out = prompts("t"), prompts("h")
+    for threshold in (0.3, 0.6, 0.8, 1.0):
+        slowly = {
+            (a, b)
+            for a, mine in train
+            for b, theirs in held_out
+            if len(runs(mine) & runs(theirs)) / len(runs(mine) | runs(theirs)) >= threshold
+        }
+        assert {(a, b) for a, b, _ in close_pairs(train, held_out, threshold)} == slowly
+        assert slowly
