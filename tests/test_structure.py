@@ -41,22 +41,12 @@ MAY_IMPORT = {
     "stages": {"progress", "config", "store", "core", "sandbox", "execution", "problems", "quickstart"}
     | {"report", "cluster", "engines", "training", "deployments"},
     "quantize": {"progress", "config", "store", "core", "cluster", "engines", "stages"},
-    "cli": {
-        "progress",
-        "config_file",
-        "store",
-        "sandbox",
-        "problems",
-        "verify",
-        "compare",
-        "report",
-        "planning",
-        "quantize",
-    }
-    | {"serving", "deployments", "stages"},
+    "ablation": {"progress", "config", "config_file", "store", "core", "cluster", "stages"},
+    "cli": {"progress", "config_file", "store", "sandbox", "problems", "verify", "compare", "report", "planning"}
+    | {"quantize", "serving", "deployments", "stages", "ablation"},
 }
 # Rooms whose modules may load Ray, vLLM, DeepSpeed or Transformers, and modules that may load torch.
-HEAVY_ROOMS = {"cluster", "engines", "training", "deployments", "stages", "quantize"}
+HEAVY_ROOMS = {"cluster", "engines", "training", "deployments", "stages", "quantize", "ablation"}
 USES_TORCH = {"rrtf_ray.core.losses", "rrtf_ray.core.head", "rrtf_ray.core.packing"}
 HEAVY = ("ray", "vllm", "deepspeed", "transformers", "torch")
 

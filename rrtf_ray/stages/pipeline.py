@@ -54,7 +54,7 @@ def run_stage(stage: str, config: Config, round: int = 1) -> None:
                 config,
                 run.problems(Split.TRAIN),
                 run.samples(round),
-                _student(config, run, round),
+                student_of(config, run, round),
                 round,
                 "sample",
             )
@@ -63,32 +63,23 @@ def run_stage(stage: str, config: Config, round: int = 1) -> None:
         elif stage == "rank":
             rank_groups(config, run.groups(round), run.rankings(round), "rank")
         elif stage == "train":
-            train(config, run, _student(config, run, round), round, _metrics_writer(config, run, round))
+            train(config, run, student_of(config, run, round), round, _metrics_writer(config, run, round))
         elif stage == "evaluate":
-            evaluate(config, run, _student(config, run, round + 1), label(round))
+            evaluate(config, run, student_of(config, run, round + 1), label(round))
 
 
 def run_all(config: Config) -> dict[str, Any]:
     """The whole loop; returns what it wrote to summary.json. Started again, it continues where it was."""
     run = RunDir(absolute(config.run_dir))
-    seconds = _Seconds(run)
+    seconds = Seconds(run)
     evaluations: dict[str, Evaluation] = {}
     answer: tuple[str, float] | None = None
-    # Before the cluster: a mistake in the input is reported at once, and nothing competes with the student's training.
-    with seconds.of("problems"):
-        prepare_problems(config, run)
-    if config.until == "evaluate":
-        require_held_out(config, run)
-    if config.sample.engine == "vllm" or config.until != "rank":
-        with seconds.of("student"):
-            prepare_student(config, run)
-    if config.until != "rank":
-        check_training(config, run, _student(config, run, 1))
+    prepare(config, run, seconds)
     with recorded(config, run), connected(config):
         if config.until == "evaluate":
             with seconds.of("evaluate base"):
-                evaluations["base"] = evaluate(config, run, _student(config, run, 1), "base")
-        rounds = [_round(config, run, round, seconds) for round in range(1, config.rounds + 1)]
+                evaluations["base"] = evaluate(config, run, student_of(config, run, 1), "base")
+        rounds = [run_round(config, run, round, seconds) for round in range(1, config.rounds + 1)]
         last = label(config.rounds)
         if config.until == "evaluate":
             with seconds.of(f"evaluate {last}"):
@@ -120,9 +111,32 @@ def _serve_once(config: Config, run: RunDir) -> tuple[str, float]:
     return text, seconds
 
 
-def _round(config: Config, run: RunDir, round: int, seconds: _Seconds) -> dict[str, Any]:
+def prepare(config: Config, run: RunDir, seconds: Seconds) -> None:
+    """Problems and student, before there is a cluster: a mistake in the input is reported at once, and nothing competes
+    with the student's training."""
+    with seconds.of("problems"):
+        prepare_problems(config, run)
+    if config.until == "evaluate":
+        require_held_out(config, run)
+    if config.sample.engine == "vllm" or config.until != "rank":
+        with seconds.of("student"):
+            prepare_student(config, run)
+    if config.until != "rank":
+        check_training(config, run, student_of(config, run, 1))
+
+
+def run_round(config: Config, run: RunDir, round: int, seconds: Seconds) -> dict[str, Any]:
     """Sample, execute, rank and train once; returns the round's counts for summary.json."""
-    student = _student(config, run, round)
+    counts = sample_and_rank(config, run, round, seconds)
+    if config.until != "rank":
+        with seconds.of(f"train {round}"):
+            train(config, run, student_of(config, run, round), round, _metrics_writer(config, run, round))
+    return counts
+
+
+def sample_and_rank(config: Config, run: RunDir, round: int, seconds: Seconds) -> dict[str, Any]:
+    """The round up to its rankings; returns its counts."""
+    student = student_of(config, run, round)
     with seconds.of(f"sample+execute {round}"):
         groups = sample_and_execute(
             config,
@@ -138,9 +152,6 @@ def _round(config: Config, run: RunDir, round: int, seconds: _Seconds) -> dict[s
             say(f"  {line}")
     with seconds.of(f"rank {round}"):
         rankings = rank_groups(config, run.groups(round), run.rankings(round), f"rank {round}")
-    if config.until != "rank":
-        with seconds.of(f"train {round}"):
-            train(config, run, student, round, _metrics_writer(config, run, round))
     reasons = numbers(rankings.reasons)
     return {
         "round": round,
@@ -153,7 +164,7 @@ def _round(config: Config, run: RunDir, round: int, seconds: _Seconds) -> dict[s
     }
 
 
-def _student(config: Config, run: RunDir, round: int) -> str:
+def student_of(config: Config, run: RunDir, round: int) -> str:
     """The model that round `round` begins with: the newest checkpoint before it."""
     if round > 1:
         return run.checkpoint(round - 1)
@@ -181,7 +192,7 @@ def _metrics_writer(config: Config, run: RunDir, round: int) -> Callable[[dict[s
     return write
 
 
-class _Seconds:
+class Seconds:
     """Wall seconds of each stage, kept in the run directory and added up over restarts (a killed one is not)."""
 
     def __init__(self, run: RunDir) -> None:

@@ -1,0 +1,1 @@
+"""`rrtf ablate`: objectives in regimes with seeds, on the same problems, samples and budget."""
