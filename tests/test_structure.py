@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "config": set(),
     "config_file": {"config"},
     "store": set(),
+    "fim": set(),
     "sandbox/shared": set(),
     "sandbox/inside": {"sandbox/shared"},
     "sandbox": {"sandbox/shared"},
@@ -34,16 +35,18 @@ MAY_IMPORT = {
     "engines": {"config"},
     "training": {"progress", "config", "store", "core"},
     "planning": {"progress", "config", "store", "problems", "quickstart"},
-    "serving": {"config"},
+    "serving": {"config", "fim"},
     "deployments": {"progress", "config", "config_file", "store", "cluster", "engines", "serving"},
-    "stages": {"progress", "config", "store", "core", "sandbox", "execution", "problems", "quickstart"}
+    "stages": {"progress", "config", "store", "fim", "core", "sandbox", "execution", "problems", "quickstart"}
     | {"cluster", "engines", "training", "deployments"},
     "quantize": {"progress", "config", "store", "core", "cluster", "engines", "stages"},
-    "cli": {"progress", "config_file", "store", "sandbox", "problems", "verify", "planning", "quantize", "serving"}
-    | {"deployments", "stages"},
+    "benchmark": {"progress", "config", "config_file", "store", "core", "sandbox", "problems", "verify", "cluster"}
+    | {"stages"},
+    "cli": {"progress", "config_file", "store", "sandbox", "problems", "verify", "planning", "quantize", "benchmark"}
+    | {"serving", "deployments", "stages"},
 }
 # Rooms whose modules may load Ray, vLLM, DeepSpeed or Transformers, and modules that may load torch.
-HEAVY_ROOMS = {"cluster", "engines", "training", "deployments", "stages", "quantize"}
+HEAVY_ROOMS = {"cluster", "engines", "training", "deployments", "stages", "quantize", "benchmark"}
 USES_TORCH = {"rrtf_ray.core.losses", "rrtf_ray.core.head", "rrtf_ray.core.packing"}
 HEAVY = ("ray", "vllm", "deepspeed", "transformers", "torch")
 
