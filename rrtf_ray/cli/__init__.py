@@ -11,10 +11,10 @@ import sys
 from collections.abc import Sequence
 
 from rrtf_ray import __version__
-from rrtf_ray.cli import doctor, plan, problems, quantize, serving, stages, verify
+from rrtf_ray.cli import benchmark, doctor, plan, problems, quantize, serving, stages, verify
 from rrtf_ray.errors import RRTFError
 
-_GROUPS = (stages, plan, quantize, problems, verify, serving, doctor)
+_GROUPS = (stages, plan, quantize, problems, verify, benchmark, serving, doctor)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -61,8 +61,7 @@ def verify(
     rows = list(read_samples(samples))
     format = format_of(problems) if format in (None, "auto") else format
     known = {problem.id: problem for problem in load_shown(format, problems)}
-    judged_by = f"{identity_of(problems, format)} {format} {limits} {sorted(preload)}"
-    todo = samples_of(rows, ProblemIndex(known.values()), judged_by)
+    todo = samples_of(rows, ProblemIndex(known.values()), judged_by(problems, format, limits, preload))
     if not todo:
         raise DataError(f"{samples}: holds no samples; check that the export completed")
     say(
@@ -128,6 +127,11 @@ def load_shown(format: str, problems: str) -> Iterator[Problem]:
         for problem in load(format, problems):
             yield problem
             shown.advance()
+
+
+def judged_by(problems: str, format: str, limits: Limits, preload: Sequence[str]) -> str:
+    """What verdicts depend on besides the samples."""
+    return f"{identity_of(problems, format)} {format} {limits} {sorted(preload)}"
 
 
 def identity_of(problems: str, format: str) -> str:
