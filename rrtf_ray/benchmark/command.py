@@ -28,7 +28,7 @@ from rrtf_ray.verify.command import identity_of, judged_by
 class Benchmark:
     """A benchmark whose directory is claimed.
 
-    fresh: the directory is new, so a start that is refused leaves nothing behind. work: makes the draws' files and
+    fresh: the directory is new, so a start that is refused gives it back. work: makes the draws' files and
     returns what is in them.
     """
 
@@ -56,7 +56,7 @@ class Benchmark:
                 figures = self.work()
             except InputError:
                 if self.fresh:
-                    self.directory.remove()
+                    self.directory.release()
                 raise
             result = result_of(self.model, self.suite, self.protocol, self.problems, figures, self.directory)
             write_json(self.directory.at(RESULT), result)

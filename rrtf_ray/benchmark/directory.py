@@ -22,6 +22,7 @@ from rrtf_ray.store.rows import RowStore, first_difference
 
 STARTED = "started.json"
 RESULT = "benchmark.json"
+PROBLEMS = "problems"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Directory:
 
     @property
     def problems(self) -> RowStore[Problem]:
-        return RowStore(self.at("problems"), Problem, "id")
+        return RowStore(self.at(PROBLEMS), Problem, "id")
 
     @property
     def groups(self) -> RowStore[Group]:
@@ -48,7 +49,7 @@ class Directory:
         return f"{draw}.results.jsonl"
 
     def claim(self, measured: dict[str, Any]) -> bool:
-        """Take the directory for this benchmark; returns whether it was taken just now.
+        """Take the directory for this benchmark; returns whether it was taken just now (then `release` gives it back).
 
         Raises InputError where it holds another benchmark, naming what differs, or anything else.
         """
@@ -66,16 +67,23 @@ class Directory:
                 )
             return False
         make_dir(self.uri)
-        filesystem, path = resolve(self.uri)
-        if filesystem.get_file_info(pafs.FileSelector(path)):
+        if any(info.base_name != PROBLEMS for info in self._entries()):
             raise InputError(f"--output {self.uri} is not empty and holds no benchmark; give another directory")
         write_json(self.at(STARTED), measured)
         return True
 
+    def release(self) -> None:
+        """Give the directory back after a start that was refused: only complete problems are kept, which may have taken
+        long to make."""
+        kept = PROBLEMS if self.problems.is_complete() else ""
+        for info in self._entries():
+            if info.base_name != kept:
+                remove(self.at(info.base_name))
+
+    def _entries(self) -> list[pafs.FileInfo]:
+        filesystem, path = resolve(self.uri)
+        return list(filesystem.get_file_info(pafs.FileSelector(path)))
+
     def finished(self) -> dict[str, Any] | None:
         """benchmark.json, where the benchmark is complete."""
         return dict(read_json(self.at(RESULT))) if exists(self.at(RESULT)) else None
-
-    def remove(self) -> None:
-        """Remove everything."""
-        remove(self.uri)

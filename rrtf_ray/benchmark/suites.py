@@ -32,7 +32,7 @@ class Suite:
     name: str
     about: str
     formats: Mapping[str, str] = field(default_factory=dict)
-    ids: str = ".*"
+    ids: str = "(?s:.*)"
     size: int | None = None
     instruction: str = SampleConfig().instruction
 
@@ -109,10 +109,14 @@ def suite_of(name: str | None, source: str, format: str) -> tuple[Suite, str]:
         return next(named), found
     suite = SUITES[name]
     read_as = suite.read_as(made_from, first_id)
-    if read_as is None or (imported and read_as != made_from):
+    if read_as is None:
         raise InputError(
             f"{source} is not the suite {name!r}: it is of the format {made_from!r} and its first id is {first_id!r}, "
-            f"but the suite takes {', '.join(suite.formats)} with ids like {suite.ids}; name another --suite, or none"
+            f"but the suite has {' or '.join(suite.formats)} with ids like {suite.ids}; name another --suite, or none"
+        )
+    if imported and read_as != made_from:
+        raise InputError(
+            f"{source} was imported as {made_from!r}; for the suite {name!r} import it with --format {read_as}"
         )
     return suite, found if imported else read_as
 
