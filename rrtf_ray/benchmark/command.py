@@ -55,7 +55,7 @@ class Benchmark:
                 copy_problems(self.problems, self.protocol, self.directory.problems)
                 figures = self.work()
             except InputError:
-                if self.fresh:
+                if self.fresh and not self.directory.groups.parts():
                     self.directory.release()
                 raise
             result = result_of(self.model, self.suite, self.protocol, self.problems, figures, self.directory)
@@ -73,6 +73,7 @@ def of_model(model: str, config: Config, overrides: list[str], problems: str, ou
     directory = Directory(absolute(output))
     place = sampled.model_place(model, config)
     settings = sampled.sampling_config(config, protocol, place, directory.uri)
+    sampled.check_chat(settings, protocol, place)
     fresh = directory.claim(_measured(suite, protocol, problem_set) | sampled.measured_by(settings, place))
     work = partial(sampled.sample, settings, place, protocol, directory, _judged_by(problem_set, protocol))
     return Benchmark(model, suite, protocol, problem_set, directory, fresh, work)

@@ -13,11 +13,12 @@ from rrtf_ray.benchmark.protocols import Protocol
 from rrtf_ray.cluster.connecting import connected
 from rrtf_ray.config import Config, SampleConfig, resolved
 from rrtf_ray.config_file import validate
-from rrtf_ray.errors import ConfigError, StageError
+from rrtf_ray.errors import ConfigError, InputError, StageError
 from rrtf_ray.problems.samples import ProblemIndex, SampleRow
 from rrtf_ray.problems.source import Row
 from rrtf_ray.records import Candidate, Group, Outcome, Verdict
 from rrtf_ray.stages.inputs import recorded
+from rrtf_ray.stages.preflight import prompting_for
 from rrtf_ray.stages.produce import sample_and_execute, settings_of
 from rrtf_ray.stages.tally import judged_of
 from rrtf_ray.store.files import absolute, writing
@@ -76,6 +77,19 @@ def model_place(model: str, config: Config) -> str:
     if config.sample.engine == "vllm":
         check_model(place, config.model.max_model_len)
     return place
+
+
+def check_chat(config: Config, protocol: Protocol, model: str) -> None:
+    """Raise InputError where the protocol is a chat and the model has no chat template that works."""
+    if protocol.prompt != "chat" or config.sample.engine != "vllm":
+        return
+    try:
+        prompting_for(config, model)
+    except InputError as error:
+        raise InputError(
+            f"the protocol {protocol.name!r} needs a chat template; choose one with prompt: completion, such as greedy, or "
+            f"another model ({error})"
+        ) from None
 
 
 def measured_by(config: Config, model: str) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from rrtf_ray.benchmark.protocols import protocol_of
-from rrtf_ray.benchmark.sampled import check_overrides, sampling_config
+from rrtf_ray.benchmark.sampled import check_chat, check_overrides, sampling_config
 from rrtf_ray.config import Config
-from rrtf_ray.errors import ConfigError
+from rrtf_ray.errors import ConfigError, InputError
 from rrtf_ray.stages.infilling import infilling_of
 from tests.conftest import LIMIT_S
 from tests.problems import rows
@@ -67,6 +67,15 @@ def test_an_override_without_effect_is_refused(override, says):
     check_overrides(["model.dtype=float32", "sample.max_engines=2", "execute.max_workers=2", "cluster.num_cpus=4"])
     with pytest.raises(ConfigError, match=says):
         check_overrides([override])
+
+
+@pytest.mark.slow  # for the student
+def test_a_chat_needs_a_template(student):
+    config = Config.model_validate({"model": {"max_model_len": 2048}})
+    made = sampling_config(config, protocol_of("chat"), str(student), "out")
+    with pytest.raises(InputError, match=r"the protocol 'chat' needs .* such as greedy, .* has no chat template"):
+        check_chat(made, protocol_of("chat"), str(student))
+    check_chat(made, protocol_of("greedy"), str(student))
 
 
 # --- the plan, with a scripted student: every second candidate is right

@@ -4,14 +4,17 @@ import pytest
 
 from rrtf_ray.config import Config
 from rrtf_ray.errors import DataError, InputError
+from rrtf_ray.problems import write_problems
 from rrtf_ray.quickstart.tokenizer import train_tokenizer
-from rrtf_ray.records import Problem
+from rrtf_ray.records import Problem, Split
 from rrtf_ray.serving.calls import MiddleWanted, middle
 from rrtf_ray.serving.models import EngineDescription, engine_from
 from rrtf_ray.stages.infilling import infilling_of
+from rrtf_ray.stages.inputs import prepare_problems
 from rrtf_ray.stages.preflight import check_prompts
 from rrtf_ray.store.models import tokenizer_of
 from rrtf_ray.store.rows import RowStore
+from rrtf_ray.store.run_dir import RunDir
 from tests.records_for_tests import problem
 
 CONTEXT, MAX_TOKENS = 256, 32
@@ -85,6 +88,21 @@ def test_a_prompt_that_would_be_cut_is_refused(model, tmp_path):
         DataError, match=rf"1 prompts are longer .* {room} tokens: {fits + 1} \({(fits + 1) * line + 4} t"
     ):
         check_prompts(store_of(tmp_path / "bad", good, bad), model, config_of())
+
+
+def test_such_problems_are_held_out_and_never_trained_on(tmp_path):
+    train = problem("a", split=Split.TRAIN)
+    for split in (Split.TRAIN, Split.HELD_OUT):
+        hole = problem("b", prompt="x = ", suffix="\n", split=split)
+        write_problems([train, hole], str(tmp_path / split))
+        config = Config(run_dir=str(tmp_path / f"run-{split}"), problems={"source": str(tmp_path / split)})
+        run = RunDir(config.run_dir)
+        if split is Split.TRAIN:
+            with pytest.raises(InputError, match=r"'b' is an infilling problem .* import them with `--split held_out`"):
+                prepare_problems(config, run)
+        else:
+            prepare_problems(config, run)
+            assert list(run.problems(split).read()) == [hole]
 
 
 def test_a_model_without_markers_says_so(tmp_path):
