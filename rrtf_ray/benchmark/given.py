@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from rrtf_ray.benchmark.directory import Directory
 from rrtf_ray.benchmark.figures import DrawFigures
@@ -79,7 +80,8 @@ def _of(
     kept = list(_found(rows, index)) if limited else rows
     if len(kept) < len(rows):
         say(f"{path}: {len(rows) - len(kept)} rows are of problems beyond --limit and are left out")
-    todo = samples_of(kept, index, judged_by)
+    # By the problems' own ids, whatever the file's spelling: samples and results of all files can be joined.
+    todo = [replace(sample, task_id=sample.problem_id) for sample in samples_of(kept, index, judged_by)]
     counts = Counter(sample.problem_id for sample in todo)
     wrong = [id_ for id_ in known if counts[id_] != draw.n]
     if wrong:

@@ -92,7 +92,7 @@ SHIPPED = {
     protocol.name: protocol
     for protocol in (
         Protocol(name="greedy"),
-        # PanGu-Coder2 (arXiv 2307.14936), section 4: 200 samples, the better of two temperatures for each k.
+        # PanGu-Coder2 (arXiv 2307.14936): 200 samples at one temperature for pass@1, at another for pass@10 and 100.
         Protocol(
             name="paper",
             prompt="docstring-first",

@@ -87,8 +87,8 @@ def check_chat(config: Config, protocol: Protocol, model: str) -> None:
         prompting_for(config, model)
     except InputError as error:
         raise InputError(
-            f"the protocol {protocol.name!r} needs a chat template; choose one with prompt: completion, such as greedy, or "
-            f"another model ({error})"
+            f"the protocol {protocol.name!r} needs a chat template; choose one with prompt: completion, such as "
+            f"greedy, or another model ({error})"
         ) from None
 
 
@@ -104,11 +104,12 @@ def sample(config: Config, model: str, protocol: Protocol, directory: Directory,
     """
     with recorded(config, RunDir(directory.uri)), connected(config):
         sample_and_execute(config, directory.problems, directory.groups, model, 0, "benchmark")
-    _check_complete(directory, protocol)
-    return _write(directory, protocol, judged_by)
+    check_complete(directory, protocol)
+    return write_draws(directory, protocol, judged_by)
 
 
-def _check_complete(directory: Directory, protocol: Protocol) -> None:
+def check_complete(directory: Directory, protocol: Protocol) -> None:
+    """Raise StageError where a problem has fewer candidates than the protocol draws."""
     wanted = sum(draw.n for draw in protocol.draws)
     short = [group.problem_id for group in judged_of(directory.groups) if len(group.outcomes) != wanted]
     if short:
@@ -119,7 +120,7 @@ def _check_complete(directory: Directory, protocol: Protocol) -> None:
         )
 
 
-def _write(directory: Directory, protocol: Protocol, judged_by: str) -> list[DrawFigures]:
+def write_draws(directory: Directory, protocol: Protocol, judged_by: str) -> list[DrawFigures]:
     """A line for each candidate in the files of its draw, problem by problem. Memory: one part of the groups."""
     figures = [DrawFigures(draw, Tally(), 0) for draw in protocol.draws]
     with ExitStack() as stack:
@@ -132,7 +133,7 @@ def _write(directory: Directory, protocol: Protocol, judged_by: str) -> list[Dra
                 for candidate, row in zip(candidates, _rows(group, candidates, judged_by), strict=True):
                     samples.write(_line(_sample(group.problem.id, row["index"], candidate)))
                     results.write(_line(row))
-                    figure.add(group.problem.id, row, truncated=_is_truncated(candidate))
+                    figure.add(group.problem.id, row, truncated=candidate.truncated)
     return figures
 
 
@@ -160,11 +161,6 @@ def _sample(problem_id: str, index: int, candidate: Candidate) -> dict[str, Any]
         "num_tokens": candidate.num_tokens,
         "seed": candidate.sampling.seed if candidate.sampling else None,
     }
-
-
-def _is_truncated(candidate: Candidate) -> bool:
-    """Cut off at its limit of tokens, within what was taken for the answer."""
-    return candidate.finish_reason == "length" and candidate.response.rstrip().endswith(candidate.completion.rstrip())
 
 
 def _line(value: dict[str, Any]) -> bytes:

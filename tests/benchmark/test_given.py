@@ -83,6 +83,13 @@ def test_verify_reads_the_samples_and_accepts_the_rows(place):
     assert (place / "out" / "T=0.2.results.jsonl").read_bytes() == before
 
 
+def test_ids_are_the_problems_own(place):
+    rows.write_jsonl(place / "loud.jsonl", [{"task_id": f"OWN_{i}", "completion": GOOD} for i in range(3)])
+    benchmark("--samples", "loud.jsonl")
+    for name in ("greedy.jsonl", "greedy.results.jsonl"):
+        assert [row["task_id"] for row in lines(f"out/{name}")] == ["own/0", "own/1", "own/2"]
+
+
 def test_a_second_start_answers_from_what_is_there(place, capsys):
     benchmark("--samples", "one.jsonl")
     result = (place / "out" / "benchmark.json").read_bytes()

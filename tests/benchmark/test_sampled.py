@@ -1,17 +1,21 @@
 """A model under a protocol: the plan on a real cluster with a scripted student, and one middle from a real engine."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rrtf_ray.benchmark.directory import Directory
 from rrtf_ray.benchmark.protocols import protocol_of
-from rrtf_ray.benchmark.sampled import check_chat, check_overrides, sampling_config
+from rrtf_ray.benchmark.sampled import check_chat, check_complete, check_overrides, sampling_config, write_draws
 from rrtf_ray.config import Config
-from rrtf_ray.errors import ConfigError, InputError
+from rrtf_ray.errors import ConfigError, InputError, StageError
+from rrtf_ray.records import Group, Outcome
 from rrtf_ray.stages.infilling import infilling_of
 from tests.conftest import LIMIT_S
 from tests.problems import rows
+from tests.records_for_tests import candidate, problem
 
 MINE = """\
 name: mine
@@ -78,6 +82,32 @@ def test_a_chat_needs_a_template(student):
     check_chat(made, protocol_of("greedy"), str(student))
 
 
+# --- what a store of groups comes to
+
+
+def test_lines_and_counts_of_groups_by_hand(tmp_path):
+    directory, protocol = Directory(str(tmp_path)), protocol_of("greedy")
+    first, second = (problem(f"own/{i}") for i in range(2))
+    good = candidate("s0", Outcome.PASSED, completion="    return 2 * x\n")
+    cut = replace(candidate("s0", Outcome.FAILED, completion="    return x"), finish_reason="length")
+    directory.groups.write([Group(first, (good,)), Group(second, (cut,))])
+    check_complete(directory, protocol)
+    [figures] = write_draws(directory, protocol, "by hand")
+    assert (figures.tally.counts, figures.truncated) == ({"own/0": (1, 1), "own/1": (1, 0)}, 1)
+    assert [s["completion"] for s in lines(tmp_path / "greedy.jsonl")] == [good.response, cut.response]
+    assert [r["outcome"] for r in lines(tmp_path / "greedy.results.jsonl")] == ["passed", "failed"]
+
+
+def test_a_problem_that_was_not_sampled_is_no_smaller_benchmark(tmp_path):
+    directory = Directory(str(tmp_path))
+    good = candidate("s0", Outcome.PASSED)
+    directory.groups.write(
+        [Group(problem("own/0"), (good,)), Group(problem("own/1"), (), error="sampling failed: why")]
+    )
+    with pytest.raises(StageError, match=r"1 problems could not be sampled, .* own/1 \(not today\)"):
+        check_complete(directory, protocol_of("greedy"))
+
+
 # --- the plan, with a scripted student: every second candidate is right
 
 
@@ -121,10 +151,8 @@ def test_figures_and_files_of_each_draw(finished, place):
 
 
 def test_the_model_gets_the_docstring_first(finished, place):
-    from rrtf_ray.benchmark.directory import Directory
-
-    problem = next(Directory(str(place / "out")).problems.read())
-    assert problem.prompt == '"""\nThree times x.\n"""\ndef triple(x):\n'
+    first = next(Directory(str(place / "out")).problems.read())
+    assert first.prompt == '"""\nThree times x.\n"""\ndef triple(x):\n'
 
 
 def test_verify_says_the_same_of_the_samples(finished, place, rrtf):
