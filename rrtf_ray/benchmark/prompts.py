@@ -22,11 +22,13 @@ def docstring_first(problem: Problem) -> Problem:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return problem
     function = tree.body[-1] if tree.body else None
-    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or len(function.body) != 1:
+    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
         return problem
-    text, begins = ast.get_docstring(function, clean=False), function.body[0].lineno
-    lines = problem.prompt.splitlines(keepends=True)
-    if text is None or lines[begins - 1][: function.body[0].col_offset].strip():  # on the signature's own line
+    last = function.body[-1]  # HumanEval/115 has an import before its docstring
+    if not isinstance(last, ast.Expr) or not isinstance(last.value, ast.Constant):
         return problem
-    source = "".join(lines[: begins - 1])
-    return replace(problem, prompt=docstring(inspect.cleandoc(text)) + source)
+    lines = problem.prompt.split("\n")  # as Python counts them; splitlines knows more line ends
+    if not isinstance(last.value.value, str) or lines[last.lineno - 1][: last.col_offset].strip():
+        return problem  # not a text, or on the signature's own line
+    source = "\n".join(lines[: last.lineno - 1]) + "\n"
+    return replace(problem, prompt=docstring(inspect.cleandoc(last.value.value)) + source)

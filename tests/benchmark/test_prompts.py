@@ -27,6 +27,12 @@ def test_the_text_of_the_docstring_goes_before_the_source():
     assert verdict.outcome is Outcome.PASSED
 
 
+def test_an_import_before_the_docstring_stays():
+    """HumanEval/115."""
+    moved = docstring_first(problem(prompt='def double(x):\n    import math\n    """Twice x."""\n'))
+    assert moved.prompt == '"""\nTwice x.\n"""\ndef double(x):\n    import math\n'
+
+
 def test_quotes_and_backslashes_keep_their_value():
     moved = docstring_first(problem(prompt="def double(x):\n    '''Say \"\"\" or \\\\n.'''\n"))
     value = {}
