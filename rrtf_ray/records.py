@@ -269,6 +269,11 @@ class Candidate:
     preference: float = 0.0
     verdict: Verdict | None = None
 
+    @property
+    def truncated(self) -> bool:
+        """Whether the completion goes to the end of a response that was cut off at its limit of tokens."""
+        return self.finish_reason == "length" and self.response.rstrip().endswith(self.completion.rstrip())
+
 
 @dataclass(frozen=True, slots=True)
 class Group:

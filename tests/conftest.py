@@ -27,6 +27,7 @@ LIMIT_S = 600
 TOGETHER = (
     "tests/deployments/",
     "tests/stages/",
+    "tests/benchmark/test_sampled.py",
     "tests/store/test_object_store.py",
     "tests/test_e2e.py",
     "tests/planning/test_plan.py",

@@ -27,6 +27,8 @@ import yaml
 from pydantic import BaseModel
 
 from rrtf_ray import cli
+from rrtf_ray.benchmark.protocols import SHIPPED
+from rrtf_ray.benchmark.suites import SUITES
 from rrtf_ray.compare.gate import Policy
 from rrtf_ray.config import Config
 from rrtf_ray.config_file import load, load_config, validate
@@ -58,6 +60,7 @@ BENCHMARK_OPTIONS = {
 }
 # What a reader makes before the command of a block is run: not part of the repository.
 MADE_BY_THE_READER = {"my.jsonl", "samples.jsonl", "before.jsonl", "after.jsonl", "HumanEval.jsonl", "keys.txt"}
+MADE_BY_THE_READER |= {"pairs.yaml", "humanevalpack-python.jsonl", "HumanEval-SingleLineInfilling.jsonl.gz"}
 
 
 @dataclass(frozen=True)
@@ -193,8 +196,12 @@ def check_rrtf(arguments: list[str]) -> None:
         assert args.format in FORMATS
     elif args.command == "verify":
         assert args.format == "auto" or args.format in FORMATS
-    for path in (getattr(args, name, None) for name in ("input", "problems", "samples", "keys")):
-        assert path is None or path in MADE_BY_THE_READER or path.startswith("runs/"), f"what is {path}?"
+    if args.command == "benchmark":
+        assert args.protocol in {*SHIPPED, *MADE_BY_THE_READER}, f"what is {args.protocol}?"
+        assert args.suite is None or args.suite in SUITES, f"what is {args.suite}?"
+    given = (getattr(args, name, None) or [] for name in ("input", "problems", "samples", "keys"))
+    for path in (path for paths in given for path in ([paths] if isinstance(paths, str) else paths)):
+        assert path in MADE_BY_THE_READER or path.startswith("runs/"), f"what is {path}?"
 
 
 def check_python(arguments: list[str]) -> None:

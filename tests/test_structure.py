@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "config": set(),
     "config_file": {"config"},
     "store": set(),
+    "fim": set(),
     "sandbox/shared": set(),
     "sandbox/inside": {"sandbox/shared"},
     "sandbox": {"sandbox/shared"},
@@ -36,17 +37,19 @@ MAY_IMPORT = {
     "engines": {"config"},
     "training": {"progress", "config", "store", "core"},
     "planning": {"progress", "config", "store", "problems", "quickstart"},
-    "serving": {"config"},
+    "serving": {"config", "fim"},
     "deployments": {"progress", "config", "config_file", "store", "cluster", "engines", "serving"},
-    "stages": {"progress", "config", "store", "core", "sandbox", "execution", "problems", "quickstart"}
+    "stages": {"progress", "config", "store", "fim", "core", "sandbox", "execution", "problems", "quickstart"}
     | {"report", "cluster", "engines", "training", "deployments"},
     "quantize": {"progress", "config", "store", "core", "cluster", "engines", "stages"},
+    "benchmark": {"progress", "config", "config_file", "store", "core", "sandbox", "problems", "verify", "cluster"}
+    | {"stages"},
     "ablation": {"progress", "config", "config_file", "store", "core", "cluster", "stages"},
     "cli": {"progress", "config_file", "store", "sandbox", "problems", "verify", "compare", "report", "planning"}
-    | {"quantize", "serving", "deployments", "stages", "ablation"},
+    | {"quantize", "benchmark", "serving", "deployments", "stages", "ablation"},
 }
 # Rooms whose modules may load Ray, vLLM, DeepSpeed or Transformers, and modules that may load torch.
-HEAVY_ROOMS = {"cluster", "engines", "training", "deployments", "stages", "quantize", "ablation"}
+HEAVY_ROOMS = {"cluster", "engines", "training", "deployments", "stages", "quantize", "benchmark", "ablation"}
 USES_TORCH = {"rrtf_ray.core.losses", "rrtf_ray.core.head", "rrtf_ray.core.packing"}
 HEAVY = ("ray", "vllm", "deepspeed", "transformers", "torch")
 

@@ -63,8 +63,7 @@ def _place(candidate: Candidate, count: int, config: RankConfig) -> RankedCandid
         teacher_bonus=teacher,
         human_bonus=human,
         score=tests + teacher + human,
-        truncated=candidate.finish_reason == "length"
-        and candidate.response.rstrip().endswith(candidate.completion.rstrip()),
+        truncated=candidate.truncated,
         count=count,
     )
 

@@ -13,6 +13,7 @@ from rrtf_ray.problems.formats import (
     codecontests,
     evalplus,
     humaneval,
+    humaneval_fix,
     humaneval_x,
     infilling,
     kodcode,
@@ -65,7 +66,12 @@ FORMATS: dict[str, Format] = {
     "leetcode": Format(leetcode.FIELDS, leetcode.convert, "LeetCodeDataset: a class `Solution` and `check(candidate)`"),
     "infilling": Format(infilling.FIELDS, infilling.convert, "HumanEval-Infilling: a response is what is in the hole"),
     "humanevalpack": Format(
-        humaneval_x.PACK_FIELDS, humaneval_x.convert, "HumanEvalPack (HumanEvalFix) in Python and JavaScript"
+        humaneval_x.PACK_FIELDS, humaneval_x.convert, "HumanEvalPack in Python and JavaScript: functions to complete"
+    ),
+    "humanevalfix": Format(
+        humaneval_fix.FIELDS,
+        humaneval_fix.convert,
+        "HumanEvalFix, from HumanEvalPack's rows: functions to repair (only if named)",
     ),
     "humaneval-x": Format(humaneval_x.FIELDS, humaneval_x.convert, "HumanEval-X in Python and JavaScript"),
     "bigcodebench": Format(

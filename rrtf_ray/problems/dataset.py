@@ -58,7 +58,7 @@ def write_problems(
             if row["id"] in seen:
                 raise DataError(f"two problems have the id {row['id']!r}; rename one of them")
             seen.add(row["id"])
-            digest.update(json.dumps(row, sort_keys=True, ensure_ascii=True).encode() + b"\n")
+            digest.update(canonical(row))
         table = pa.Table.from_pylist(rows, schema=schema_of(Problem))
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
@@ -78,6 +78,11 @@ def write_problems(
     remove(join(dir_uri, OLD_MANIFEST))
     _remove_other_parts(dir_uri, set(parts))
     return manifest
+
+
+def canonical(row: dict[str, Any]) -> bytes:
+    """A problem's row as the line that the sha256 of a data set is made of."""
+    return json.dumps(row, sort_keys=True, ensure_ascii=True).encode() + b"\n"
 
 
 def read_manifest(dir_uri: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rrtf_ray.serving.middle import Middle
+from rrtf_ray.fim.middle import Middle
 from rrtf_ray.serving.refusals import Refusal
 
 DONE = "data: [DONE]\n\n"

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rrtf_ray.fim.prompt import fill_in_the_middle
 from rrtf_ray.serving.bodies import ChatBody, CompletionBody, FimBody, InfillBody, LlamaBody, LlamaSampling, Sampling
-from rrtf_ray.serving.fim import fill_in_the_middle
 from rrtf_ray.serving.models import Engine
 from rrtf_ray.serving.prompts import fitting
 from rrtf_ray.serving.refusals import invalid

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 from tokenizers import Tokenizer
 
-from rrtf_ray.serving.families import Markers, find_markers
+from rrtf_ray.fim.encoding import beginning_of_text
+from rrtf_ray.fim.families import Markers, find_markers
 from rrtf_ray.serving.limits import Admission
 from rrtf_ray.serving.refusals import Refusal, invalid
 
@@ -69,7 +70,6 @@ class Engine:
 def engine_from(description: EngineDescription, number: int, ask: Ask) -> Engine:
     """An Engine from what its server says of itself (`EngineServer.describe`)."""
     tokenizer = Tokenizer.from_str(description.tokenizer)
-    with_bos, without = (tokenizer.encode("a", add_special_tokens=flag).ids for flag in (True, False))
     return Engine(
         number=number,
         ask=ask,
@@ -81,7 +81,7 @@ def engine_from(description: EngineDescription, number: int, ask: Ask) -> Engine
         tokenizer=tokenizer,
         markers=find_markers(tokenizer),
         created=description.created,
-        bos=with_bos[0] if len(with_bos) > len(without) and with_bos[:1] != without[:1] else None,
+        bos=beginning_of_text(tokenizer),
     )
 
 

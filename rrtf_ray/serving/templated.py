@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rrtf_ray.serving.families import FAMILIES, Family
+from rrtf_ray.fim.families import FAMILIES, Family
 
 _LEAD = re.compile(r"(?:[\s▁]|<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>|<[|｜\[]begin▁of▁sentence[|｜\]]>)*")
 _SEPARATOR = re.compile(r"<\|(?:repo_name|file_sep|file_separator)\|>|<(?:repo_?name|file_sep|filename|gh_stars)>")

@@ -129,10 +129,11 @@ def _copy(store: RowStore[Problem], rows: Iterable[Problem], key: str, split: Sp
     count, part = 0, 0
     remaining = iter(rows)
     while chunk := list(islice(remaining, _ROWS_PER_PART)):
-        if infilling := next((problem for problem in chunk if problem.suffix), None):
+        infilling = next((problem for problem in chunk if problem.suffix), None)
+        if infilling and split is Split.TRAIN:
             raise InputError(
-                f"problem {infilling.id!r} is an infilling problem (it has a suffix), which `rrtf verify` judges but a "
-                "run cannot sample; leave such problems out"
+                f"problem {infilling.id!r} is an infilling problem (it has a suffix), which a model can be evaluated "
+                "on but not trained on; leave such problems out, or import them with `--split held_out`"
             )
         store.write(chunk, f"{part:05d}")
         count, part = count + len(chunk), part + 1

@@ -9,11 +9,12 @@ from rrtf_ray.config import Config
 from rrtf_ray.errors import ConfigError, DataError, InputError
 from rrtf_ray.progress import say
 from rrtf_ray.records import Problem
+from rrtf_ray.stages.infilling import infilling_of
 from rrtf_ray.store.files import join, read_json
 from rrtf_ray.store.models import check_model, is_hub_id, tokenizer_of
 from rrtf_ray.store.prompting import Prompting, prompting_of
 from rrtf_ray.store.rows import RowStore
-from rrtf_ray.store.run_dir import RunDir, ids_and_prompts
+from rrtf_ray.store.run_dir import RunDir
 from rrtf_ray.training.tracking import check as check_tracking
 
 
@@ -57,14 +58,16 @@ def _say_once(note: str) -> None:
 
 
 def check_prompts(problems: RowStore[Problem], model: str, config: Config) -> None:
-    """Raise DataError naming the problems whose prompt leaves no room for sample.max_tokens in the context."""
-    room = config.model.max_model_len - config.sample.max_tokens
-    prompting, tokenizer = prompting_for(config, model), tokenizer_of(model)
+    """Raise DataError naming the problems whose prompt leaves no room for sample.max_tokens in the context, InputError
+    for infilling problems that the model has no markers for."""
+    max_tokens = config.sample.max_tokens
+    room = config.model.max_model_len - max_tokens
+    length_of = _Lengths(config, model, room)
     too_long: list[tuple[str, int]] = []
-    for problem_id, text in ids_and_prompts(problems):
-        # A token is at least one byte, so only long prompts need counting.
-        if len(prompting.text(tokenizer, text).encode()) + 1 > room:
-            length = len(prompting.encode(tokenizer, text))
+    for table in problems.columns("id", "prompt", "suffix"):
+        # A data set of an earlier version has no column of suffixes.
+        for problem_id, prompt, suffix in ((r["id"], r["prompt"], r.get("suffix")) for r in table.to_pylist()):
+            length = length_of.middle(prompt, suffix) if suffix else length_of.text(prompt)
             if length > room:
                 too_long.append((problem_id, length))
     if too_long:
@@ -72,6 +75,26 @@ def check_prompts(problems: RowStore[Problem], model: str, config: Config) -> No
         named = ", ".join(f"{id_} ({length} tokens)" for id_, length in too_long[:5])
         raise DataError(
             f"{len(too_long)} prompts are longer than model.max_model_len - sample.max_tokens = {room} tokens: {named}"
-            f"{' ...' if len(too_long) > 5 else ''}; raise model.max_model_len to {worst + config.sample.max_tokens}, "
+            f"{' ...' if len(too_long) > 5 else ''}; raise model.max_model_len to {worst + max_tokens}, "
             "lower sample.max_tokens, or leave these problems out"
         )
+
+
+class _Lengths:
+    """The tokens of prompts, as far as they may be more than `room`."""
+
+    def __init__(self, config: Config, model: str, room: int) -> None:
+        self._config, self._model, self._room = config, model, room
+        self._prompting, self._tokenizer = prompting_for(config, model), tokenizer_of(model)
+
+    def text(self, prompt: str) -> int:
+        # A token is at least one byte, so only long prompts need counting.
+        if len(self._prompting.text(self._tokenizer, prompt).encode()) + 1 <= self._room:
+            return 0
+        return len(self._prompting.encode(self._tokenizer, prompt))
+
+    def middle(self, prefix: str, suffix: str) -> int:
+        fitted = infilling_of(self._model).prompt(
+            prefix, suffix, context=self._config.model.max_model_len, max_tokens=self._config.sample.max_tokens
+        )
+        return len(fitted.prompt_ids) + fitted.dropped_prefix_tokens + fitted.dropped_suffix_tokens

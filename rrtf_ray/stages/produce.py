@@ -78,8 +78,7 @@ def sample_and_execute(
     step = _sampling(config, source, sink, model, round)
     ranked_by = config.rank if rankings else None
     steps = [step, execute_step(config.execute, _cache(config), ranked_by)] if step else []
-    settings = _sample_settings(config, model, round) | _execute_settings(config)
-    return _run(_Work(name, source, sink, steps, settings, rankings), config)
+    return _run(_Work(name, source, sink, steps, settings_of(config, model, round), rankings), config)
 
 
 def execute(config: Config, source: RowStore[Group], sink: RowStore[Group], name: str) -> Tally:
@@ -139,6 +138,11 @@ def _sample_settings(config: Config, model: str, round: int) -> dict[str, Any]:
         "seed": config.seed,
         "round": round,
     }
+
+
+def settings_of(config: Config, model: str, round: int) -> dict[str, Any]:
+    """All that sampled and executed groups depend on besides their problems."""
+    return _sample_settings(config, model, round) | _execute_settings(config)
 
 
 def _cache(config: Config) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from rrtf_ray.config import ModelConfig, SampleConfig
@@ -16,8 +17,10 @@ from rrtf_ray.core.groups import Draft
 from rrtf_ray.engines.arguments import engine_arguments
 from rrtf_ray.engines.environment import set_engine_environment
 from rrtf_ray.errors import StageError
+from rrtf_ray.fim.middle import trim
 from rrtf_ray.identity import stable_seed
 from rrtf_ray.records import Problem, Sampling
+from rrtf_ray.stages.infilling import infilling_of
 from rrtf_ray.store.models import local_folder, tokenizer_of
 from rrtf_ray.store.prompting import Prompting
 
@@ -35,6 +38,20 @@ class Sampler(Protocol):
     async def sample(self, problem: Problem) -> list[Draft]:
         """The student's responses. Raises ValueError if this problem cannot be sampled."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What an engine continues, and the tokens besides EOS that end it."""
+
+    prompt: str | TokensPrompt
+    ends: list[int]
+
+
+def _cut(draft: Draft, suffix: str) -> Draft:
+    """A middle without the repetition of the suffix that may follow it, as the gateway cuts it."""
+    middle, ended = trim(draft.response, suffix)
+    return replace(draft, response=middle, finish_reason="stop" if ended else draft.finish_reason)
 
 
 class VLLMSampler:
@@ -62,9 +79,21 @@ class VLLMSampler:
         )
 
     async def sample(self, problem: Problem) -> list[Draft]:
-        prompt = self._prompt(problem.prompt)
-        draws = await asyncio.gather(*(self._draw(problem.id, prompt, i) for i in range(len(self._config.draws))))
-        return [draft for draw in draws for draft in draw]
+        asked = self._infilling(problem) if problem.suffix else _Asked(self._prompt(problem.prompt), self._ends)
+        draws = await asyncio.gather(*(self._draw(problem.id, asked, i) for i in range(len(self._config.draws))))
+        drafts = [draft for draw in draws for draft in draw]
+        return [_cut(draft, problem.suffix) for draft in drafts] if problem.suffix else drafts
+
+    def _infilling(self, problem: Problem) -> _Asked:
+        """Whatever the model is, a middle is asked for by its markers."""
+        infilling = infilling_of(self._model)
+        fitted = infilling.prompt(
+            problem.prompt,
+            problem.suffix,
+            context=self._settings.max_model_len,
+            max_tokens=self._config.max_tokens,
+        )
+        return _Asked({"prompt_token_ids": fitted.prompt_ids}, infilling.stop_ids)
 
     def _prompt(self, prompt: str) -> str | TokensPrompt:
         """A chat's tokens are ours, as its template writes the first one itself; a text's are the engine's."""
@@ -73,7 +102,7 @@ class VLLMSampler:
             return self._prompting.text(tokenizer, prompt)
         return {"prompt_token_ids": self._prompting.encode(tokenizer, prompt)}
 
-    async def _draw(self, problem_id: str, prompt: str | TokensPrompt, index: int) -> list[Draft]:
+    async def _draw(self, problem_id: str, asked: _Asked, index: int) -> list[Draft]:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -85,11 +114,11 @@ class VLLMSampler:
             top_p=draw.top_p,
             max_tokens=self._config.max_tokens,
             stop=list(self._config.stop) or None,
-            stop_token_ids=self._ends or None,
+            stop_token_ids=asked.ends or None,
             seed=seed,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        final = await self._generate(prompt, parameters)
+        final = await self._generate(asked.prompt, parameters)
         return [
             Draft(
                 response=output.text,

@@ -183,6 +183,15 @@ def publish(filesystem: pafs.FileSystem, path: str, data: bytes | pa.Buffer) -> 
 
 
 @contextlib.contextmanager
+def writing(uri: str) -> Iterator[Any]:
+    """An output stream whose file appears only when the block ends without an error; on an object store, in any case
+    when it ends."""
+    filesystem, path = resolve(uri)
+    with _publishing(filesystem, path) as stream:
+        yield stream
+
+
+@contextlib.contextmanager
 def _publishing(filesystem: pafs.FileSystem, path: str) -> Iterator[Any]:
     """An output stream whose file appears at `path` only when the block ends without an error."""
     local = isinstance(filesystem, pafs.LocalFileSystem)

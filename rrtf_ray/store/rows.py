@@ -49,7 +49,7 @@ class RowStore(Generic[R]):
             before = read_json(place)
             if before["fingerprint"] != fingerprint:
                 changed = [k for k in settings if settings[k] != before["settings"].get(k)]
-                differs = [_first_difference(k, settings[k], before["settings"].get(k)) for k in changed] or [
+                differs = [first_difference(k, settings[k], before["settings"].get(k)) for k in changed] or [
                     "its input"
                 ]
                 raise InputError(
@@ -171,12 +171,12 @@ def ids_of(table: pa.Table, id_column: str) -> pa.Array:
     return pc.struct_field(ids, rest) if rest else ids
 
 
-def _first_difference(name: str, now: Any, before: Any) -> str:
+def first_difference(name: str, now: Any, before: Any) -> str:
     """`train.epochs: 3, before 2`: the first setting within a section that is not as it was."""
     if isinstance(now, dict) and isinstance(before, dict):
         for key in now:
             if now[key] != before.get(key):
-                return _first_difference(f"{name}.{key}", now[key], before.get(key))
+                return first_difference(f"{name}.{key}", now[key], before.get(key))
     return f"{name}: {now!r}, before {before!r}"
 
 

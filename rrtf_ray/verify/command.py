@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from rich.table import Table
@@ -21,7 +21,7 @@ from rrtf_ray.sandbox import Limits, Sandbox
 from rrtf_ray.store.files import read_bytes
 from rrtf_ray.verify.diagnosis import diagnosis
 from rrtf_ray.verify.results import default_output, results_file
-from rrtf_ray.verify.rows import Tally, batches_of, row_of, samples_of
+from rrtf_ray.verify.rows import Sample, Tally, batches_of, row_of, samples_of
 from rrtf_ray.verify.workers import judged
 
 MAX_ERROR_SHARE = 0.05
@@ -60,29 +60,15 @@ def verify(
     _check_output(output, problems, samples)
     rows = list(read_samples(samples))
     format = format_of(problems) if format in (None, "auto") else format
-    known = {problem.id: problem for problem in _load(format, problems)}
-    judged_by = f"{_identity(problems, format)} {format} {limits} {sorted(preload)}"
-    todo = samples_of(rows, ProblemIndex(known.values()), judged_by)
+    known = {problem.id: problem for problem in load_shown(format, problems)}
+    todo = samples_of(rows, ProblemIndex(known.values()), judged_by(problems, format, limits, preload))
     if not todo:
         raise DataError(f"{samples}: holds no samples; check that the export completed")
-    tally = Tally()
     say(
         f"{len(known)} problems ({format}), {len(todo)} samples; limits: {limits.cpu_s:g} s of processor time, "
         f"{limits.wall_s:g} s by the clock, {memory_mb} MiB of memory, {output_kb} KiB of output"
     )
-    with results_file(
-        output, todo, lambda sample, row: tally.add(sample.problem_id, row), overwrite=overwrite
-    ) as results:
-        kept = results.num_rows
-        if kept:
-            say(f"{kept} results of an earlier start are kept ({output})")
-        batches = batches_of([sample.problem_id for sample in todo], kept)
-        workers = workers or os.cpu_count() or 1
-        with _each_warning_once(), bar("verify", len(todo), done=kept) as shown:
-            for batch, verdicts in judged(batches, todo, known, open_sandbox, workers):
-                for position, verdict in zip(batch, verdicts, strict=True):
-                    results.add(position, todo[position], row_of(todo[position], verdict))
-                shown.advance(len(batch), f"{tally.outcomes[Outcome.PASSED]} passed")
+    tally = judge(todo, known, open_sandbox, output, overwrite=overwrite, workers=workers)
     _report(tally, len(known), len({sample.problem_id for sample in todo}), ks)
     for line in diagnosis(tally.reasons, tally.counts, known, open_sandbox):
         say(line)
@@ -94,13 +80,44 @@ def verify(
         )
 
 
+def judge(
+    samples: Sequence[Sample],
+    problems: Mapping[str, Problem],
+    open_sandbox: Callable[[], Sandbox],
+    output: str,
+    *,
+    overwrite: bool = False,
+    workers: int | None = None,
+) -> Tally:
+    """Write a row for each sample to `output`, in their order, and count them; what is there is continued.
+
+    problems: by id. workers: None for one a CPU. Raises as `verify` does, but for the share of errors.
+    """
+    tally = Tally()
+    with results_file(
+        output, samples, lambda sample, row: tally.add(sample.problem_id, row), overwrite=overwrite
+    ) as results:
+        kept = results.num_rows
+        if kept:
+            say(f"{kept} results of an earlier start are kept ({output})")
+        batches = batches_of([sample.problem_id for sample in samples], kept)
+        workers = workers or os.cpu_count() or 1
+        with _each_warning_once(), bar("verify", len(samples), done=kept) as shown:
+            for batch, verdicts in judged(batches, samples, problems, open_sandbox, workers):
+                for position, verdict in zip(batch, verdicts, strict=True):
+                    results.add(position, samples[position], row_of(samples[position], verdict))
+                shown.advance(len(batch), f"{tally.outcomes[Outcome.PASSED]} passed")
+    return tally
+
+
 def _check_output(output: str, *inputs: str) -> None:
     for path in inputs:
         if os.path.exists(output) and os.path.exists(path) and os.path.samefile(output, path):
             raise InputError(f"--output {output} is an input of this command; name another file")
 
 
-def _load(format: str, problems: str) -> Iterator[Problem]:
+def load_shown(format: str, problems: str) -> Iterator[Problem]:
+    """`problems.load`, with a bar where references have to run first."""
     if format not in ("evalplus", "evoeval"):
         yield from load(format, problems)
         return
@@ -112,7 +129,12 @@ def _load(format: str, problems: str) -> Iterator[Problem]:
             shown.advance()
 
 
-def _identity(problems: str, format: str) -> str:
+def judged_by(problems: str, format: str, limits: Limits, preload: Sequence[str]) -> str:
+    """What verdicts depend on besides the samples."""
+    return f"{identity_of(problems, format)} {format} {limits} {sorted(preload)}"
+
+
+def identity_of(problems: str, format: str) -> str:
     """Changes with the content of the problems (of a data set of the Hub, with its name)."""
     if is_hub(problems):
         return problems

@@ -94,7 +94,7 @@ def choices(answer):
 
 
 def test_the_openai_client_fills_in_the_middle_as_transformers_does(client, expected):
-    from rrtf_ray.serving.middle import trim
+    from rrtf_ray.fim.middle import trim
 
     asked = {"model": "rrtf", "prompt": PREFIX, "suffix": SUFFIX, "max_tokens": 24, "temperature": 0}
     answer = client.completions.create(**asked)

@@ -330,8 +330,15 @@ PUBLIC: dict[str, Callable[[], Row]] = {
 """A row by the name of its format and, after a blank, of its variant."""
 
 
+NAMED: dict[str, Callable[[], Row]] = {
+    "humanevalfix": lambda: {**PUBLIC["humanevalpack"](), "failure_symptoms": "incorrect output"},
+    "humanevalfix javascript": PUBLIC["humanevalpack javascript"],
+}
+"""As PUBLIC, of formats that are read only if they are named."""
+
+
 def public_row(name: str, /, **changes: Any) -> Row:
-    return {**PUBLIC[name](), **changes}
+    return {**(PUBLIC | NAMED)[name](), **changes}
 
 
 SOLUTIONS = {

@@ -219,6 +219,14 @@ def test_evalplus_keeps_infinite_values(tmp_path: Path) -> None:
             assert run_problem(sandbox, problem, ["def turned(t): return t[::-1]"])[0].outcome is Outcome.FAILED
 
 
+def test_evalplus_keeps_empty_sets(tmp_path: Path) -> None:
+    """MBPP+ 140: a wrapped expected value is the empty set, which repr writes as a call."""
+    prompt = '"""\nShared items.\nassert set(turned((1, 2))) == set((2, 1))\n"""\n'
+    code = "def turned(t):\n    return set(t)\n"
+    problem = load_one(tmp_path, "evalplus", prompt=prompt, canonical_solution=code, plus_input=[[[]]])
+    assert problem.tests[1].code == "assert set(turned(*[()])) == set(set())"
+
+
 def test_evalplus_wraps(tmp_path: Path) -> None:
     unordered = load_one(
         tmp_path,

@@ -32,7 +32,7 @@ from rrtf_ray.sandbox import Limits, Sandbox
 from rrtf_ray.schemas import from_row, to_row
 from rrtf_ray.verify import verify
 from tests.problems import rows
-from tests.problems.public_rows import PUBLIC, public_row
+from tests.problems.public_rows import NAMED, PUBLIC, public_row
 
 LIMITS = Limits(wall_s=10.0, cpu_s=2.0, memory_mb=512)
 Row = dict[str, Any]
@@ -45,7 +45,7 @@ ONE_EACH: dict[str, Callable[..., Row]] = {
     "leetcode": rows.leetcode,
     "stdio": rows.stdio,
     "evalplus": rows.evalplus,
-    **{name: partial(public_row, name) for name in PUBLIC},
+    **{name: partial(public_row, name) for name in PUBLIC | NAMED},
 }
 # Fields that the formats read but the small rows do not have.
 OPTIONAL: dict[str, Row] = {
@@ -134,7 +134,7 @@ def hostile_rows(name: str, outside: Outside) -> Iterator[Row]:
     for field, value in row.items():
         for number, changed in enumerate(hostile(value, make(f"{name}-{field}"))):
             other = {**row, field: changed}
-            if field != "task_id" and name not in PUBLIC:
+            if field != "task_id" and name not in PUBLIC | NAMED:
                 other["task_id"] = 601 + number if name.startswith("mbpp") else f"{field}/{number}"
             yield other
 

@@ -24,16 +24,18 @@ from rrtf_ray.problems import FORMATS, format_of, load, read_manifest
 from rrtf_ray.problems.catalogue import table
 from rrtf_ray.problems.formats import packed
 from rrtf_ray.problems.formats.javascript_tests import assertions_of
+from rrtf_ray.problems.source import read_rows
 from rrtf_ray.records import Language, Outcome, Problem, ProblemKind, Split, TestKind
 from rrtf_ray.sandbox import Limits, Sandbox
 from tests.problems import rows
-from tests.problems.public_rows import PUBLIC, SOLUTIONS, public_row
+from tests.problems.public_rows import NAMED, PUBLIC, SOLUTIONS, public_row
 
 LIMITS = Limits(wall_s=120, cpu_s=30)
 
 
 def load_one(folder: Path, name: str, /, **changes: Any) -> Problem:
-    [problem] = load("auto", rows.write_jsonl(folder / "own.jsonl", [public_row(name, **changes)]))
+    format_name = name.split()[0] if name in NAMED else "auto"
+    [problem] = load(format_name, rows.write_jsonl(folder / "own.jsonl", [public_row(name, **changes)]))
     return problem
 
 
@@ -63,7 +65,7 @@ def test_right_programs_pass_and_wrong_ones_do_not(name: str, tmp_path: Path) ->
 
 
 def test_every_public_format_is_tried() -> None:
-    own = {"evalplus", "leetcode", "stdio", "humaneval", "mbpp", "mbpp-challenge", "parquet"}
+    own = {"evalplus", "leetcode", "stdio", "humaneval", "mbpp", "mbpp-challenge", "parquet", "humanevalfix"}
     assert {name.split()[0] for name in PUBLIC} | own == set(FORMATS)
 
 
@@ -357,7 +359,40 @@ def test_a_hole_that_is_only_a_lines_end(tmp_path: Path) -> None:
     assert (problem.reference, problem.suffix) == ("\n", "\n")
 
 
+def test_a_function_to_repair_follows_a_comment_with_its_bug(tmp_path: Path) -> None:
+    problem = load_one(tmp_path, "humanevalfix", example_test="def check(plus):\n    assert plus(1, 2) == 3\n")
+    assert problem.prompt == (
+        "# This version of plus has a bug:\n#\n# def plus(a, b):\n#     return a\n#\n"
+        "# Its tests fail with incorrect output, among them:\n#\n# def check(plus):\n#     assert plus(1, 2) == 3\n#\n"
+        "# This is plus without the bug:\n\ndef plus(a, b):\n"
+    )
+    without = load_one(tmp_path, "humanevalfix", example_test="")
+    assert "# Its tests fail with incorrect output.\n# This is plus" in without.prompt
+    in_javascript = load_one(tmp_path, "humanevalfix javascript")
+    assert in_javascript.prompt.startswith("// This version of plus has a bug:\n//\n// ")
+    with Sandbox(LIMITS, isolation="best_effort") as sandbox:
+        for fix, buggy in ((problem, "    return a\n"), (in_javascript, "  return a;\n}\n")):
+            programs = [extract_for(fix, text).program for text in (fix.reference, buggy)]
+            verdicts = run_problem(sandbox, fix, programs)
+            assert [v.outcome for v in verdicts] == [Outcome.PASSED, Outcome.FAILED], fix.id
+
+
 # --- the public files
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "num_failing"), [("humanevalpack-python.jsonl", 0), ("humanevalpack-js.jsonl", 1)])
+def test_public_bugs_fail_and_their_fixes_pass(name: str, num_failing: int) -> None:
+    source = rows.shared_file(f"problems/{name}")
+    buggy = {row.text("task_id"): row.text("buggy_solution") for row in read_rows(source)}
+    failing = []
+    with Sandbox(LIMITS, isolation="best_effort") as sandbox:
+        for problem in load("humanevalfix", source):
+            programs = [extract_for(problem, text).program for text in (problem.reference, buggy[problem.id])]
+            fixed, bug = run_problem(sandbox, problem, programs)
+            failing += [] if fixed.outcome is Outcome.PASSED else [problem.id]
+            assert bug.outcome is not Outcome.PASSED, problem.id
+    assert len(failing) == num_failing, failing  # one needs the package js-md5
 
 
 @pytest.mark.slow

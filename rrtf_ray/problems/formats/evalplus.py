@@ -147,7 +147,7 @@ def _problem(row: Row, task_id: str, answers: list[Answer], unordered: bool) -> 
 def _in_source(value: str) -> str:
     """The value as an expression, without the name `inf` that repr gives an infinite float."""
     tree = ast.parse(value, mode="eval")
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "inf"]
     for name in names:
         name.id = "1e999"
     return ast.unparse(tree) if names else value

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from rrtf_ray.serving.middle import Middle, trim
+from rrtf_ray.fim.middle import Middle, trim
 
 
 def streamed(text: str, suffix: str, sizes: list[int]) -> tuple[str, bool]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from rrtf_ray.serving.families import ENDS, FAMILIES
+from rrtf_ray.fim.families import ENDS, FAMILIES
 
 _MARKER_TOKENS = tuple(f.token(marker) for f in FAMILIES for marker in (f.prefix, f.suffix, f.middle))
 _CONTROL = re.compile(r"<[|｜].+[|｜]>")
@@ -33,6 +33,12 @@ def encode_text(tokenizer: Tokenizer, text: str) -> list[int]:
     and the runs of blanks of GPT-NeoX, are text.
     """
     return encode(tokenizer, text, control_ids(tokenizer), joined=False).ids
+
+
+def beginning_of_text(tokenizer: Tokenizer) -> int | None:
+    """The token that the tokenizer begins every text with, if any."""
+    with_it, without = (tokenizer.encode("a", add_special_tokens=flag).ids for flag in (True, False))
+    return with_it[0] if len(with_it) > len(without) and with_it[:1] != without[:1] else None
 
 
 def control_ids(tokenizer: Tokenizer) -> frozenset[int]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from rrtf_ray.errors import InputError
-from rrtf_ray.serving.encoding import Encoded, control_ids, encode
-from rrtf_ray.serving.families import Markers, Order
+from rrtf_ray.fim.encoding import Encoded, control_ids, encode
+from rrtf_ray.fim.families import Markers, Order
 
 LEAST_CODE = 16
 LEAST_MIDDLE = 16
