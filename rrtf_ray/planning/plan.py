@@ -54,6 +54,8 @@ class Plan:
     @property
     def steps(self) -> int | None:
         train = self.config.train
+        if train.steps is not None:
+            return train.steps
         return None if self.problems is None else -(-self.problems // train.batch_groups) * train.epochs
 
 
@@ -206,7 +208,9 @@ def _quoted(setting: str) -> str:
 def _step_lines(found: Plan) -> list[str]:
     train = found.config.train
     steps = found.problems_from
-    if found.steps is not None and found.problems is not None:
+    if train.steps is not None:
+        steps = f"{train.steps} steps (train.steps)"
+    elif found.steps is not None and found.problems is not None:
         per_epoch = found.steps // train.epochs
         times = f"{per_epoch} per epoch, {train.epochs} epochs"
         steps = f"at most {found.steps} steps: {found.problems} problems ({found.problems_from}), {times}"

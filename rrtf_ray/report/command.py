@@ -12,6 +12,8 @@ from rrtf_ray.report.contents import part_of
 from rrtf_ray.report.rendering import render
 from rrtf_ray.store.files import is_folder, join, write_bytes
 
+MAX_CANDIDATES = 50_000
+"""At some 12,000 a second, what a run waits for its report without being asked."""
 _log = logging.getLogger("rrtf_ray.report")
 
 
@@ -36,9 +38,12 @@ def report(runs: Sequence[str], output: str, audit: int = 50) -> None:
     say(f"report: {output} ({len(page) / 2**20:.1f} MiB)")
 
 
-def report_at_the_end(run_dir: str) -> None:
+def report_at_the_end(run_dir: str, num_candidates: int) -> None:
     """RUN/report.html of a finished run, without what needs running. The run is worth more than its report: a failure
-    is said in one line, and logged."""
+    is said in one line, and logged; a run with more than MAX_CANDIDATES is left to the command."""
+    if num_candidates > MAX_CANDIDATES:
+        say(f"report: `rrtf report {run_dir}` makes it; with {num_candidates} candidates it takes a while")
+        return
     output = join(run_dir, "report.html")
     try:
         write_bytes(output, render([part_of(run_dir, "run-1", audit=0)]).encode())

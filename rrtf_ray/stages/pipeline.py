@@ -93,7 +93,7 @@ def run_all(config: Config) -> dict[str, Any]:
     summary |= {"seconds": seconds.total}
     write_json(run.at("summary.json"), summary)
     print_report(summary, evaluations, answer, config)
-    report_at_the_end(config.run_dir)
+    report_at_the_end(config.run_dir, summary["num_candidates"])
     return summary
 
 

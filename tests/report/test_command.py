@@ -10,7 +10,7 @@ import pytest
 
 from rrtf_ray.cli import main
 from rrtf_ray.records import Group, Split
-from rrtf_ray.report.command import report, report_at_the_end
+from rrtf_ray.report.command import MAX_CANDIDATES, report, report_at_the_end
 from rrtf_ray.report.contents import part_of
 from rrtf_ray.report.reading import read_run
 from rrtf_ray.store.run_dir import RunDir
@@ -184,13 +184,19 @@ def test_a_run_on_another_filesystem(run):
 
 
 def test_the_report_at_the_end_of_a_run(run, capsys):
-    report_at_the_end(run.uri)
+    report_at_the_end(run.uri, 4)
     assert "1 fixed, 1 broken" in Path(run.at("report.html")).read_text()
     assert capsys.readouterr().out.startswith(f"report: {run.at('report.html')}")
 
 
+def test_a_large_run_does_not_wait_for_its_report(run, capsys):
+    report_at_the_end(run.uri, MAX_CANDIDATES + 1)
+    assert not Path(run.at("report.html")).exists()
+    assert f"`rrtf report {run.uri}` makes it" in capsys.readouterr().out
+
+
 def test_a_report_that_cannot_be_made_does_not_fail_the_run(run, capsys):
     Path(run.at("report.html")).mkdir()
-    report_at_the_end(run.uri)
+    report_at_the_end(run.uri, 4)
     (line,) = capsys.readouterr().out.splitlines()
     assert "could not be made" in line
