@@ -1,4 +1,4 @@
-"""`rrtf compare`."""
+"""`rrtf compare` and `rrtf export`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rrtf_ray.cli.arguments import command, positives
 
 
 def add(commands: Any) -> None:
-    """The command that compares results on the same problems."""
+    """The commands that compare results on the same problems, and hand them to other tools."""
     compare = command(
         commands,
         "compare",
@@ -40,6 +40,23 @@ def add(commands: Any) -> None:
         help="compare also what was sampled or judged in another way, or on other problems",
     )
     compare.add_argument("--json", action="store_true", help="print one JSON object")
+    export = command(
+        commands,
+        "export",
+        _export,
+        "write judged samples for inspect_ai's viewer or NeMo Evaluator's comparison",
+        "Write what `rrtf compare` reads as files of another tool, one for each draw.",
+    )
+    export.add_argument("input", metavar="INPUT", help="as for `rrtf compare`")
+    export.add_argument("--to", choices=("inspect", "nemo"), required=True, help="whose files to write")
+    export.add_argument("--output", required=True, metavar="DIR", help="folder for the files")
+
+
+def _export(args: argparse.Namespace) -> int:
+    from rrtf_ray.compare.exporting import export
+
+    export(args.input, args.to, args.output)
+    return 0
 
 
 def _number(text: str) -> int:
