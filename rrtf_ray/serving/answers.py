@@ -17,6 +17,7 @@ from rrtf_ray.fim.middle import Middle
 from rrtf_ray.serving.refusals import Refusal
 
 DONE = "data: [DONE]\n\n"
+EVENTS = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,8 @@ class Form(Protocol):
     """The format of a middle for one kind of client. cut: whether the context was too short for all of the code."""
 
     cut: bool
+    media_type: str
+    """Of a stream."""
 
     def chunk(self, delta: Delta, usage: Usage) -> str:
         """One event of a stream; empty where it waits for the next."""
@@ -149,6 +152,9 @@ class Form(Protocol):
     def whole(self, texts: Sequence[str], reasons: Sequence[str], usage: Usage) -> Any:
         """An answer in one piece, for JSON."""
 
+    def failed(self, refusal: Refusal) -> str:
+        """The end of a stream that ends with a refusal."""
+
 
 def compact(body: Any) -> str:
     """JSON without blanks between its parts: llama.vim looks for `"content":"` in the raw answer."""
@@ -160,11 +166,17 @@ def event_of(body: dict[str, Any]) -> str:
     return f"data: {compact(body)}\n\n"
 
 
+def failed_event(refusal: Refusal) -> str:
+    """The last events of a stream that ends with a refusal."""
+    return event_of(refusal.body()) + DONE
+
+
 class OpenAIForm:
     """`text_completion`, the answer of /v1/completions."""
 
     object = chunk_object = "text_completion"
     cut = False
+    media_type = EVENTS
 
     def __init__(self, request_id: str, model: str, include_usage: bool = False, always_usage: bool = False) -> None:
         """include_usage: in a last event of its own. always_usage: in every event."""
@@ -174,6 +186,9 @@ class OpenAIForm:
 
     def first_token(self) -> None:
         pass
+
+    def failed(self, refusal: Refusal) -> str:
+        return failed_event(refusal)
 
     def choice(self, text: str) -> dict[str, Any]:
         return {"text": text, "logprobs": None}
@@ -230,6 +245,7 @@ class LlamaForm:
     """
 
     cut = False
+    media_type = EVENTS
 
     def __init__(self, model: str, warm_up: bool, fields: Sequence[str] | None = None) -> None:
         self._model, self._warm_up, self._fields = model, warm_up, fields
@@ -255,6 +271,9 @@ class LlamaForm:
 
     def first_token(self) -> None:
         self._first = self._first or time.monotonic()
+
+    def failed(self, refusal: Refusal) -> str:
+        return failed_event(refusal)
 
     def _shown(self, text: str) -> str:
         return "" if self._warm_up else text

@@ -17,10 +17,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from rrtf_ray import __version__
-from rrtf_ray.serving.bodies import Body, ChatBody, CompletionBody, FimBody, InfillBody, LlamaBody
-from rrtf_ray.serving.gateway import MODEL, Gateway, refused
+from rrtf_ray.serving.bodies import Body, ChatBody, CompletionBody, FimBody, InfillBody, LlamaBody, OllamaBody
+from rrtf_ray.serving.gateway import MODEL, Gateway
 from rrtf_ray.serving.metrics import Metrics
 from rrtf_ray.serving.refusals import Refusal
+from rrtf_ray.serving.responses import refused
 
 _PAGE_HEADERS = {
     "Content-Security-Policy": (
@@ -75,6 +76,7 @@ def make_app(gateway: Gateway, lifespan: Lifespan[FastAPI] | None = None) -> Fas
     post("/fim/completions", FimBody, gateway.fim)
     post("/infill", InfillBody, gateway.infill)
     post("/completion", LlamaBody, gateway.llama)
+    post("/api/generate", OllamaBody, gateway.ollama)
 
     def get(path: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def add(answer: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,6 +88,10 @@ def make_app(gateway: Gateway, lifespan: Lifespan[FastAPI] | None = None) -> Fas
     @get("/v1/models", openapi_extra=_described(None))
     async def models(request: Request) -> Response:
         return await gateway.list_models(request)
+
+    @get("/api/tags", openapi_extra=_described(None))
+    async def list_tags(request: Request) -> Response:
+        return await gateway.list_tags(request)
 
     @get("/v1/models/{name}", openapi_extra=_described(None))
     async def model(request: Request, name: str) -> Response:

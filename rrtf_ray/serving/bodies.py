@@ -9,6 +9,8 @@ Limits: no tools, no structured output, no log-probabilities of a middle.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -166,6 +168,24 @@ class LlamaBody(LlamaSampling):
     prompt: str
 
 
+class OllamaOptions(Sampling):
+    """What of Ollama's options changes a text here; `num_predict` below 0 is the default."""
+
+    repeat_penalty: float | None = Field(None, gt=0, le=2)
+    num_predict: int | None = None
+    stop: Stop = None
+
+
+class OllamaBody(Body):
+    """POST /api/generate: the code before the cursor is `prompt`, after it `suffix`. It streams unless told not to."""
+
+    model: str | None = Field(None, max_length=256)
+    prompt: str = ""
+    suffix: str | None = None
+    stream: bool | None = None
+    options: OllamaOptions | None = None
+
+
 AnyLlama = TypeVar("AnyLlama", bound=LlamaSampling)
 AnyBody = TypeVar("AnyBody", bound=Body)
 
@@ -196,6 +216,8 @@ NOT_SERVED: dict[str, tuple[Any, ...]] = {
     "n_probs": (),
     "tools": (),
     "functions": (),
+    "format": (),
+    "images": (),
 }
 """Fields that would change an answer, and the values beside null, false, 0 and empty that leave it as it is."""
 
@@ -203,9 +225,9 @@ NOT_SERVED: dict[str, tuple[Any, ...]] = {
 def parse(kind: type[AnyBody], raw: bytes) -> AnyBody:
     """A checked request from a JSON body. Raises Refusal (400) naming the parameter, its value and what is allowed."""
     try:
-        body = kind.model_validate_json(raw.removeprefix(b"\xef\xbb\xbf"))
+        body = kind.model_validate_json(raw := raw.removeprefix(b"\xef\xbb\xbf"))
     except ValidationError as error:
-        raise _explain(error) from None
+        raise _explain(error, raw) from None
     for field, value in (body.model_extra or {}).items():
         if value and value not in NOT_SERVED.get(field, (value,)):
             raise invalid(field, f"{field} is not supported (got {_short(value)}); leave it out")
@@ -215,7 +237,7 @@ def parse(kind: type[AnyBody], raw: bytes) -> AnyBody:
 _OTHER_KIND = ("string_type", "tuple_type", "int_type")
 
 
-def _explain(error: ValidationError) -> Refusal:
+def _explain(error: ValidationError, raw: bytes) -> Refusal:
     """The first faulty parameter. Of a union's faults one about a value says more than one about its type, and a
     deeper one more than a shallower one."""
     found = error.errors(include_url=False, include_context=False)
@@ -226,10 +248,23 @@ def _explain(error: ValidationError) -> Refusal:
         return invalid(None, "the body must be a JSON object")
     faults = [e for e in found if e["loc"][0] == first]
     shown = max(faults, key=lambda e: (e["type"] not in _OTHER_KIND, len(e["loc"])))
-    # A union adds its members' names to the place; a client knows only keys and indices.
-    inside = "".join(f"[{part}]" for part in shown["loc"][1:] if isinstance(part, int))
+    inside = _inside(json.loads(raw)[first], shown["loc"][1:]) if len(shown["loc"]) > 1 else ""
     value = "" if shown["type"] == "missing" else f" (got {_short(shown['input'])})"
     return invalid(str(first), f"{first}{inside}: {shown['msg'][0].lower()}{shown['msg'][1:]}{value}")
+
+
+def _inside(value: Any, parts: Sequence[int | str]) -> str:
+    """The rest of a place. A union adds its members' names to it; a client knows only keys and indices."""
+    found = ""
+    for part in parts:
+        if isinstance(value, dict) and part in value:
+            found += f".{part}"
+        elif isinstance(value, list) and isinstance(part, int):
+            found += f"[{part}]"
+        else:
+            continue
+        value = value[part]
+    return found
 
 
 def _short(value: Any) -> str:

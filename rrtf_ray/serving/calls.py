@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from rrtf_ray.fim.prompt import fill_in_the_middle
-from rrtf_ray.serving.bodies import ChatBody, CompletionBody, FimBody, InfillBody, LlamaBody, LlamaSampling, Sampling
+from rrtf_ray.serving.bodies import (
+    ChatBody,
+    CompletionBody,
+    FimBody,
+    InfillBody,
+    LlamaBody,
+    LlamaSampling,
+    OllamaBody,
+    OllamaOptions,
+    Sampling,
+)
 from rrtf_ray.serving.models import Engine
 from rrtf_ray.serving.prompts import fitting
 from rrtf_ray.serving.refusals import invalid
@@ -145,10 +155,28 @@ def wanted_by_infill(body: InfillBody, bounds: Bounds) -> MiddleWanted:
 
 def wanted_by_llama(body: LlamaBody, bounds: Bounds) -> MiddleWanted:
     """llama.cpp's form of a completion: a middle where the client has templated one."""
-    templated = parse_templated(body.prompt) if bounds.rewrites else None
+    return _around(body.prompt, None, bounds, _of_llama(body, bounds))
+
+
+def wanted_by_ollama(body: OllamaBody, bounds: Bounds) -> MiddleWanted:
+    """Ollama's form. An empty suffix is none, as its clients send it."""
+    options = body.options or OllamaOptions()
+    asked = None if options.num_predict is None or options.num_predict < 0 else max(1, options.num_predict)
+    sampling = _common(options)
+    if options.repeat_penalty is not None:
+        sampling["repetition_penalty"] = options.repeat_penalty
+    limit = _capped(asked, DEFAULT_MIDDLE_TOKENS, bounds)
+    return _around(body.prompt, body.suffix or None, bounds, {"max_tokens": limit, "sampling": sampling})
+
+
+def _around(prompt: str, suffix: str | None, bounds: Bounds, rest: dict[str, Any]) -> MiddleWanted:
+    """A middle by its suffix or where the client has templated one, else the prompt's continuation."""
+    if suffix is not None:
+        return MiddleWanted(prompt, suffix, **rest)
+    templated = parse_templated(prompt) if bounds.rewrites else None
     if templated is None:
-        return MiddleWanted(body.prompt, "", is_plain=True, **_of_llama(body, bounds))
-    return MiddleWanted(templated.prefix, templated.suffix, **_of_llama(body, bounds))
+        return MiddleWanted(prompt, "", is_plain=True, **rest)
+    return MiddleWanted(templated.prefix, templated.suffix, **rest)
 
 
 def _of_llama(body: LlamaSampling, bounds: Bounds) -> dict[str, Any]:

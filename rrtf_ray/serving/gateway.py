@@ -16,11 +16,10 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from rrtf_ray.serving.answers import (
-    DONE,
+    EVENTS,
     Delta,
     Form,
     LlamaForm,
@@ -33,6 +32,7 @@ from rrtf_ray.serving.answers import (
     copied_deltas,
     engine_error,
     event_of,
+    failed_event,
     middles,
 )
 from rrtf_ray.serving.answers import events as parse_events
@@ -44,6 +44,7 @@ from rrtf_ray.serving.bodies import (
     FimBody,
     InfillBody,
     LlamaBody,
+    OllamaBody,
     StreamOptions,
     parse,
 )
@@ -58,13 +59,16 @@ from rrtf_ray.serving.calls import (
     wanted_by_fim,
     wanted_by_infill,
     wanted_by_llama,
+    wanted_by_ollama,
 )
 from rrtf_ray.serving.keys import Key, Keys
 from rrtf_ray.serving.limits import Admission, RateLimit, Reason, Rejected
 from rrtf_ray.serving.metrics import Metrics
 from rrtf_ray.serving.models import Answer, Engine, Model, Models
+from rrtf_ray.serving.ollama import OllamaForm, tags
 from rrtf_ray.serving.reading import read_body
 from rrtf_ray.serving.refusals import Refusal
+from rrtf_ray.serving.responses import EventStream, json_response
 from rrtf_ray.serving.settings import GatewaySettings
 
 MODEL = "rrtf_model"
@@ -80,6 +84,8 @@ ROUTES = (
     "/v1/fim/completions",
     "/fim/completions",
     "/infill",
+    "/api/generate",
+    "/api/tags",
     "/completion",
 )
 FRESH_S = 5.0
@@ -158,6 +164,16 @@ class Gateway:
 
     async def llama(self, request: Request) -> Response:
         return await self._llama(request, LlamaBody, wanted_by_llama)
+
+    async def ollama(self, request: Request) -> Response:
+        body, key = await self._open(request, OllamaBody)
+        model, name = self._find(request, body.model)
+        asked = wanted_by_ollama(body, self.bounds)
+        return await self._middle(model, name, key, asked, OllamaForm(name), body.stream is not False)
+
+    async def list_tags(self, request: Request) -> Response:
+        self.authenticate(request)
+        return json_response(tags(self._cards()))
 
     async def _llama(
         self, request: Request, kind: type[AnyLlama], wanted_by: Callable[[AnyLlama, Bounds], MiddleWanted]
@@ -286,7 +302,7 @@ class Gateway:
             finally:
                 self._count(name, key, usage.prompt_tokens, usage.generated)
 
-        return await self._respond(model, name, key, pieces, stream)
+        return await self._respond(model, name, key, pieces, stream, form)
 
     async def _timed(self, deltas: AsyncGenerator[Delta, None], name: str, form: Form) -> AsyncGenerator[Delta, None]:
         """The deltas of an answer that is not streamed; the first is when a stream would have begun."""
@@ -385,8 +401,10 @@ class Gateway:
         key: Key | None,
         pieces: Callable[[Engine], AsyncGenerator[str, None]],
         stream: bool,
+        form: Form | None = None,
     ) -> Response:
-        """Wait for a slot, then answer. The slot is held until the last piece is sent or the client has left."""
+        """Wait for a slot, then answer. The slot is held until the last piece is sent or the client has left. form:
+        of a stream; None for server-sent events."""
 
         async def held() -> AsyncGenerator[str, None]:
             async with self._slot(model, key) as engine, aclosing(pieces(engine)) as found:
@@ -405,7 +423,8 @@ class Gateway:
             await source.aclose()
             return Response(first, media_type="application/json")
         self.metrics.first_token(name, time.monotonic() - began)
-        return EventStream(first, source, self.metrics.disconnected)
+        failed, media_type = (form.failed, form.media_type) if form else (failed_event, EVENTS)
+        return EventStream(first, source, self.metrics.disconnected, failed, media_type)
 
     @asynccontextmanager
     async def _slot(self, model: Model, key: Key | None) -> AsyncIterator[Engine]:
@@ -418,44 +437,6 @@ class Gateway:
         except Rejected as error:
             self.metrics.rejected(error.reason)
             raise Refusal(429, str(error), retry_after_s=error.retry_after_s) from None
-
-
-class EventStream(StreamingResponse):
-    """Server-sent events. An error midway is the last event; a client that disconnects ends the source."""
-
-    def __init__(self, first: str, source: AsyncGenerator[str, None], on_disconnect: Callable[[], None]) -> None:
-        self._first, self._source, self._on_disconnect = first, source, on_disconnect
-        self._finished = False
-        super().__init__(
-            self._events(),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
-        )
-
-    async def _events(self) -> AsyncGenerator[str, None]:
-        yield self._first
-        try:
-            async for piece in self._source:
-                yield piece
-        except Refusal as refusal:
-            yield event_of(refusal.body()) + DONE
-        self._finished = True
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            if not self._finished:
-                self._on_disconnect()
-            await self._source.aclose()
-
-
-def json_response(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(compact(body), status_code=status, media_type="application/json", headers=headers)
-
-
-def refused(refusal: Refusal) -> Response:
-    return json_response(refusal.body(), refusal.status, refusal.headers())
 
 
 def _stopping() -> Refusal:
