@@ -1,4 +1,4 @@
-"""What ranking gains over imitation on the demo's task: a reduced `rrtf ablate`, about 20 minutes on 2 cores.
+"""What ranking gains over imitation on the demo's task: a reduced `rrtf ablate`.
 
     python -m benchmarks.ablation [--seeds N] [--output DIR] [--json]
 
@@ -6,9 +6,8 @@
         held-out greedy pass@1 of `rrtf` minus that of `sft` after the same steps on the same samples, with Student's
         95% interval over seeds, paired by seed
 
-The regimes and objectives are those of jobs/configs/ablation.yaml, with fewer problems and seeds and one learning
+The regimes and objectives are those of jobs/ablations/demo.yaml, with fewer problems and seeds and one learning
 rate. Started again with the same --output, it makes what is missing.
-
 """
 
 from __future__ import annotations
@@ -23,8 +22,14 @@ from rrtf_ray.ablation.settings import AblationConfig, SearchConfig
 from rrtf_ray.cli.logs import logged
 from rrtf_ray.config_file import load
 
-CONFIG = str(Path(__file__).parents[1] / "jobs" / "configs" / "ablation.yaml")
-REDUCED = {"problems.num_train": 400, "problems.num_held_out": 300}
+CONFIG = str(Path(__file__).parents[1] / "jobs" / "ablations" / "demo.yaml")
+REDUCED = {
+    "problems.num_train": 300,
+    "problems.num_held_out": 200,
+    "train.steps": 60,
+    "evaluate.draws": [{"n": 1, "temperature": 0.0, "top_p": 1.0}],
+    "evaluate.k": [1],
+}
 FIGURE = "pass@1, greedy"
 
 

@@ -27,6 +27,7 @@ import yaml
 from pydantic import BaseModel
 
 from rrtf_ray import cli
+from rrtf_ray.ablation.settings import AblationConfig
 from rrtf_ray.benchmark.protocols import SHIPPED
 from rrtf_ray.benchmark.suites import SUITES
 from rrtf_ray.compare.gate import Policy
@@ -190,6 +191,8 @@ def check_rrtf(arguments: list[str]) -> None:
     if args.command == "serve":
         given = [f"engine.model={args.model}", f"engine.name={args.name}", *args.overrides]
         load(ServeSettings, None, given)
+    elif args.command == "ablate":
+        load(AblationConfig, str(ROOT / args.config), args.overrides)
     elif hasattr(args, "config"):
         load_config(str(ROOT / args.config) if args.config else None, args.overrides)
     elif args.command == "problems" and args.action == "import":

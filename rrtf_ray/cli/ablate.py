@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
         "Every objective in every regime with every seed; the first round's samples are shared. The table has 95% "
         "intervals over seeds, paired by seed. Started again, it makes what is missing.",
     )
-    ablate.add_argument("--config", metavar="FILE", required=True, help="YAML file; see jobs/configs/ablation.yaml")
+    ablate.add_argument("--config", metavar="FILE", required=True, help="YAML file; see jobs/ablations/demo.yaml")
     ablate.add_argument("overrides", nargs="*", metavar="key=value", help="settings that override the file")
 
 

@@ -10,7 +10,7 @@ from rrtf_ray.config_file import load
 from rrtf_ray.errors import ConfigError, InputError
 from tests.conftest import ROOT
 
-SHIPPED = str(ROOT / "jobs" / "configs" / "ablation.yaml")
+SHIPPED = str(ROOT / "jobs" / "ablations" / "demo.yaml")
 
 
 @pytest.fixture
