@@ -34,7 +34,9 @@ KINDS = {
 def example(number):
     prompt = array("i", [(7 * at + number) % 97 for at in range(20 + number)])
     responses = tuple(array("i", [(at * at + size) % 97 for at in range(size)]) for size in (5, 40, 12 + number))
-    return Example(f"p{number}", prompt, responses, (1.0, 0.0, -1.0), (True, False, False), 0)
+    return Example(
+        f"p{number}", prompt, responses, (1.0, 0.0, -1.0), (True, False, False), (1.0, 0.0, 0.0), (True, False, False)
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -44,7 +44,8 @@ def groups(count=12, poisoned=None):
         prompt = tokens(chooser.randrange(3, 12))
         if at == poisoned:
             prompt = tokens(POISON)
-        found.append(Example(f"problem/{at}", prompt, responses, scores, tuple(n == 0 for n in range(size)), 0))
+        first = tuple(n == 0 for n in range(size))
+        found.append(Example(f"problem/{at}", prompt, responses, scores, first, tuple(map(float, first)), first))
     return found
 
 
