@@ -198,7 +198,7 @@ class LossConfig(Section):
 
     objective: Literal["rrtf", "sft", "dpo"] = "rrtf"
     """`sft`: L_ft alone, on the target; `dpo`: direct preference optimisation against the model as it was before
-    training, on the same pairs (of the settings below only `pairs`, `ft_target` and `beta` count)."""
+    training, on the same pairs (of the settings below only `pairs`, `ft_target`, `problem_weight` and `beta` count)."""
     pairs: Literal["teacher", "passing", "all"] = "teacher"
     """`teacher`: only pairs of a teacher's and a student's response (paper); `passing`: only pairs of a response that
     passes all tests and one that does not; `all`: every pair (RRHF)."""

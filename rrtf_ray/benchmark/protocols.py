@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from rrtf_ray.config import Draw, Section
 from rrtf_ray.config_file import load
+from rrtf_ray.core.evaluation import draw_name
 from rrtf_ray.errors import ConfigError
 
 
@@ -33,7 +34,7 @@ class BenchmarkDraw(Draw):
     @property
     def name(self) -> str:
         """`greedy`, or the temperature: `T=0.2`."""
-        return f"T={self.temperature:g}" if self.temperature else "greedy"
+        return draw_name(self.temperature)
 
 
 class Protocol(Section):

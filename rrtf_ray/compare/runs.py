@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from rrtf_ray.compare.records import Drawn, JudgedSample, Measured, Suite
+from rrtf_ray.core.evaluation import draw_names
 from rrtf_ray.errors import DataError, InputError
 from rrtf_ray.identity import fingerprint
 from rrtf_ray.records import Group, Source
@@ -49,11 +50,9 @@ def _draws(groups: Sequence[Group], draws: Sequence[dict[str, Any]], suite: Suit
     """A group's students are in the order of the draws."""
     found: list[Drawn] = []
     start = 0
-    for draw in draws:
+    names = draw_names((draw["temperature"], draw["top_p"]) for draw in draws)
+    for name, draw in zip(names, draws, strict=True):
         temperature, top_p, end = draw["temperature"], draw["top_p"], start + draw["n"]
-        name = f"T={temperature:g}" if temperature else "greedy"
-        if any(name == other.name for other in found):
-            name = f"{name}, top_p={top_p:g}"
         samples = {group.problem.id: _judged(group, start, end) for group in groups}
         found.append(Drawn(name, suite, temperature, top_p, {id_: its for id_, its in samples.items() if its}))
         start = end

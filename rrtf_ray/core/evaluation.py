@@ -12,6 +12,25 @@ from rrtf_ray.core.metrics import Estimate, mean_pass_at_k
 from rrtf_ray.records import Outcome
 
 
+def draw_name(temperature: float | None) -> str:
+    """`greedy`, or the temperature: `T=0.2`; `students` where candidates were not sampled in draws."""
+    if temperature is None:
+        return "students"
+    return f"T={temperature:g}" if temperature else "greedy"
+
+
+def draw_names(draws: Iterable[tuple[float | None, float | None]]) -> list[str]:
+    """A name for each (temperature, top_p); of equal ones the later has its top_p too, and a number if need be."""
+    names: list[str] = []
+    for temperature, top_p in draws:
+        name = draw_name(temperature)
+        if name in names and top_p is not None:
+            name = f"{name}, top_p={top_p:g}"
+        again = sum(other == name or other.startswith(f"{name} #") for other in names)
+        names.append(f"{name} #{again + 1}" if again else name)
+    return names
+
+
 @dataclass(frozen=True, slots=True)
 class DrawResult:
     """pass@k of one draw. per_problem: share of passing candidates by problem id, for paired comparisons."""
@@ -39,6 +58,11 @@ class Evaluation:
     num_errors: int
     num_unsampled: int
     draws: tuple[DrawResult, ...]
+
+    @property
+    def draw_names(self) -> list[str]:
+        """See the function; one for each draw."""
+        return draw_names((draw.temperature, draw.top_p) for draw in self.draws)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from rrtf_ray.core.evaluation import DrawResult
+from rrtf_ray.core.evaluation import DrawResult, draw_name
 from rrtf_ray.core.metrics import Estimate, paired_difference
 from rrtf_ray.records import Candidate, Group, Outcome, Source
 
@@ -70,13 +70,6 @@ class Change:
     rows: tuple[Row, ...]
 
 
-def name_of(draw: DrawResult) -> str:
-    """How the candidates of a draw were sampled, in a word."""
-    if draw.temperature is None:
-        return "all students"
-    return f"T={draw.temperature:g}" if draw.temperature else "greedy"
-
-
 def moved(before: DrawResult, after: DrawResult, among: Set[str] | None = None) -> Moved | None:
     """The comparison of one draw over the problems that both judged; None where there are none, or where the two were
     not sampled alike. among: only these problems."""
@@ -92,7 +85,7 @@ def moved(before: DrawResult, after: DrawResult, among: Set[str] | None = None) 
     broken = tuple(id_ for id_, b, a in pairs if a == 0 < b)
     rose, fell = sum(a > b for _, b, a in pairs), sum(a < b for _, b, a in pairs)
     gain = paired_difference([b for _, b, _ in pairs], [a for _, _, a in pairs])
-    return Moved(name_of(after), len(both), fixed, broken, rose - len(fixed), fell - len(broken), gain)
+    return Moved(draw_name(after.temperature), len(both), fixed, broken, rose - len(fixed), fell - len(broken), gain)
 
 
 def changes_of(ids: Sequence[str], before: Iterable[Group], after: Iterable[Group], num_first: int) -> list[Change]:

@@ -74,7 +74,8 @@ class GroupCounts:
 class RankingCounts:
     """Counts of rankings, with what `train` would take of them.
 
-    not_trained: rankings and their candidates by the reason that keeps them out of training.
+    problems_by_reason, candidates_by_reason: what is kept out of training. not_chosen: candidates of the others that
+    are not in the loss.
     """
 
     problems: int = 0
@@ -134,7 +135,7 @@ def _losses(found: tuple[Loss, ...]) -> tuple[Loss, ...]:
 
 def _beyond(config: TrainConfig) -> str:
     if config.loss.objective == "sft":
-        return "only the target is imitated (train.loss.objective=sft)"
+        return "only targets are imitated (train.loss.objective=sft)"
     return f"beyond train.max_candidates={config.max_candidates}"
 
 

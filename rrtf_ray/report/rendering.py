@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -88,13 +87,9 @@ def _measures(parts: Sequence[RunPart]) -> list[tuple[str, list[Estimate | None]
     found: dict[str, dict[tuple[str, str], Estimate]] = {}
     for part in parts:
         for name, evaluation in part.facts.evaluations.items():
-            seen: Counter[str] = Counter()
-            for draw in evaluation.draws:
-                how = changes.name_of(draw)
-                seen[how] += 1
-                again = f", draw {seen[how]}" if seen[how] > 1 else ""
+            for how, draw in zip(evaluation.draw_names, evaluation.draws, strict=True):
                 for k, estimate in draw.pass_at_k.items():
-                    found.setdefault(f"pass@{k}, {how}{again}", {})[part.key, name] = estimate
+                    found.setdefault(f"pass@{k}, {how}", {})[part.key, name] = estimate
     columns = [(part, name) for part in parts for name in part.facts.evaluations]
     measures = []
     for number, (title, cells) in enumerate(found.items(), 1):

@@ -41,8 +41,7 @@ def _evaluation_table(evaluations: dict[str, Evaluation]) -> Table:
     names = list(evaluations)
     table = Table("held-out problems", *names, title="Before and after (95% intervals)")
     first = evaluations[names[0]]
-    for index, draw in enumerate(first.draws):
-        how = f"T={draw.temperature:g}" if draw.temperature else "greedy"
+    for index, (how, draw) in enumerate(zip(first.draw_names, first.draws, strict=True)):
         for k in draw.pass_at_k:
             cells = [evaluations[name].draws[index].pass_at_k.get(k) for name in names]
             table.add_row(f"pass@{k}, {how}", *(str(cell) if cell else "-" for cell in cells))

@@ -38,8 +38,7 @@ def evaluation_of(groups: RowStore[Group], model: str, draws: Sequence[Draw] | N
 def describe(evaluation: Evaluation) -> list[str]:
     """One line a draw."""
     lines = []
-    for draw in evaluation.draws:
-        how = "students" if draw.temperature is None else f"T={draw.temperature:g}" if draw.temperature else "greedy"
+    for how, draw in zip(evaluation.draw_names, evaluation.draws, strict=True):
         values: list[Any] = [f"pass@{k} {estimate}" for k, estimate in draw.pass_at_k.items()]
         text = ", ".join(values) or "no pass@k (too few candidates)"
         lines.append(

@@ -137,7 +137,7 @@ def test_draws_of_one_kind_are_told_apart(tmp_path):
         write_evaluation(run, name, evaluated(outcomes), [Draw(n=1, temperature=0.8), Draw(n=2, temperature=0.8)])
     text = page_of(run.uri)
     assert '<th scope="row">pass@1, T=0.8</th><td class="number wide">66.7%' in text
-    assert '<th scope="row">pass@1, T=0.8, draw 2</th><td class="number wide">50.0%' in text
+    assert '<th scope="row">pass@1, T=0.8, top_p=0.95</th><td class="number wide">50.0%' in text
 
 
 def test_a_browser_shows_every_section_without_a_complaint(tmp_path):
