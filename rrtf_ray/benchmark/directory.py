@@ -13,11 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.fs as pafs
-
 from rrtf_ray.errors import InputError
 from rrtf_ray.records import Group, Problem
-from rrtf_ray.store.files import exists, join, make_dir, read_json, remove, resolve, write_json
+from rrtf_ray.store.files import exists, join, make_dir, names_in, read_json, remove, write_json
 from rrtf_ray.store.rows import RowStore, first_difference
 
 STARTED = "started.json"
@@ -67,7 +65,7 @@ class Directory:
                 )
             return False
         make_dir(self.uri)
-        if any(info.base_name != PROBLEMS for info in self._entries()):
+        if any(name != PROBLEMS for name in names_in(self.uri)):
             raise InputError(f"--output {self.uri} is not empty and holds no benchmark; give another directory")
         write_json(self.at(STARTED), measured)
         return True
@@ -76,13 +74,9 @@ class Directory:
         """Give the directory back after a start that was refused: only complete problems are kept, which may have taken
         long to make."""
         kept = PROBLEMS if self.problems.is_complete() else ""
-        for info in self._entries():
-            if info.base_name != kept:
-                remove(self.at(info.base_name))
-
-    def _entries(self) -> list[pafs.FileInfo]:
-        filesystem, path = resolve(self.uri)
-        return list(filesystem.get_file_info(pafs.FileSelector(path)))
+        for name in names_in(self.uri):
+            if name != kept:
+                remove(self.at(name))
 
     def finished(self) -> dict[str, Any] | None:
         """benchmark.json, where the benchmark is complete."""

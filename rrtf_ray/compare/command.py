@@ -6,8 +6,6 @@ import json
 import sys
 from collections.abc import Sequence
 
-import pyarrow.fs as pafs
-
 from rrtf_ray.compare.comparing import compare_pairs
 from rrtf_ray.compare.flips import flips_of
 from rrtf_ray.compare.gate import judge, load_policy, worst
@@ -17,7 +15,7 @@ from rrtf_ray.compare.records import Arm
 from rrtf_ray.compare.report import Report, record, show
 from rrtf_ray.errors import InputError
 from rrtf_ray.progress import say
-from rrtf_ray.store.files import resolve, write_json
+from rrtf_ray.store.files import is_folder, resolve, write_json
 
 
 def compare(
@@ -74,11 +72,10 @@ def compare(
 
 def _check_output(output: str, names: Sequence[str]) -> None:
     """Raise InputError where it is a folder, or one of the inputs: nothing that was there is lost."""
-    filesystem, path = resolve(output)
-    if filesystem.get_file_info(path).type == pafs.FileType.Directory:
+    if is_folder(output):
         raise InputError(f"--output {output} is a folder; name a file")
     inputs = {*names, *(part for name in names for part in name.split(","))}
-    if path in {resolve(name)[1] for name in inputs}:
+    if resolve(output)[1] in {resolve(name)[1] for name in inputs}:
         raise InputError(f"--output {output} is an input of this command; name another file")
 
 

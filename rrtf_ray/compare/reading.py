@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import pyarrow.fs as pafs
-
 from rrtf_ray.compare.records import Arm, Measured
 from rrtf_ray.compare.results import BENCHMARK, SUFFIX, read_benchmark, read_results
 from rrtf_ray.compare.runs import EVALUATION, read_evaluation
 from rrtf_ray.errors import InputError
-from rrtf_ray.store.files import exists, join, resolve
+from rrtf_ray.store.files import exists, is_folder, join, names_in
 
 
 def read_arms(names: list[str]) -> list[Arm]:
@@ -30,8 +28,7 @@ def read_arms(names: list[str]) -> list[Arm]:
 def read(name: str) -> Measured:
     """One input. Raises InputError where it is nothing that can be compared; the text says what could be."""
     path = _place(name)
-    filesystem, inner = resolve(path)
-    if filesystem.get_file_info(inner).type == pafs.FileType.File:
+    if not is_folder(path):
         return read_results(path)
     if exists(join(path, BENCHMARK)):
         return read_benchmark(path)
@@ -83,9 +80,7 @@ def _place(name: str) -> str:
 
 
 def _folders(place: str) -> list[str]:
-    filesystem, path = resolve(place)
-    infos = filesystem.get_file_info(pafs.FileSelector(path, allow_not_found=True))
-    return sorted(info.base_name for info in infos if info.type == pafs.FileType.Directory)
+    return [name for name in names_in(place) if is_folder(join(place, name))]
 
 
 def _short_names(paths: list[str]) -> list[str]:

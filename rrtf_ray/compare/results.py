@@ -13,6 +13,7 @@ from rrtf_ray.problems.samples import read_samples
 from rrtf_ray.records import Outcome, Problem
 from rrtf_ray.store.files import exists, join, read_bytes
 from rrtf_ray.store.rows import RowStore
+from rrtf_ray.store.run_dir import ids_and_prompts
 
 SUFFIX = ".results.jsonl"
 SAMPLE_SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".ndjson")
@@ -167,8 +168,4 @@ def _published(place: str, published: Any) -> dict[str, dict[int, float]]:
 def _prompts(problems: str) -> dict[str, str]:
     """Prompts by problem id, as the model got them; none where the problems are not there any more."""
     store = RowStore(problems, Problem, "id")
-    return {
-        id_: prompt
-        for table in (store.columns("id", "prompt") if store.is_complete() else ())
-        for id_, prompt in zip(table["id"].to_pylist(), table["prompt"].to_pylist(), strict=True)
-    }
+    return dict(ids_and_prompts(store)) if store.is_complete() else {}
