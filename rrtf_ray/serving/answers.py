@@ -1,7 +1,7 @@
 """Answers: an engine's stream of events in the client's format.
 
-Input: server-sent events of vLLM's completions. Output: a middle in OpenAI's, Mistral's or llama.cpp's format.
-Answers to plain completions and chat pass through unchanged.
+Input: server-sent events of vLLM's completions. Output: a middle in OpenAI's, Mistral's or llama.cpp's format (Ollama's
+is in `ollama`). Answers to plain completions and chat pass through unchanged.
 """
 
 from __future__ import annotations
@@ -171,12 +171,20 @@ def failed_event(refusal: Refusal) -> str:
     return event_of(refusal.body()) + DONE
 
 
-class OpenAIForm:
+class EventForm:
+    """What the forms have in common whose streams are server-sent events."""
+
+    cut = False
+    media_type = EVENTS
+
+    def failed(self, refusal: Refusal) -> str:
+        return failed_event(refusal)
+
+
+class OpenAIForm(EventForm):
     """`text_completion`, the answer of /v1/completions."""
 
     object = chunk_object = "text_completion"
-    cut = False
-    media_type = EVENTS
 
     def __init__(self, request_id: str, model: str, include_usage: bool = False, always_usage: bool = False) -> None:
         """include_usage: in a last event of its own. always_usage: in every event."""
@@ -186,9 +194,6 @@ class OpenAIForm:
 
     def first_token(self) -> None:
         pass
-
-    def failed(self, refusal: Refusal) -> str:
-        return failed_event(refusal)
 
     def choice(self, text: str) -> dict[str, Any]:
         return {"text": text, "logprobs": None}
@@ -237,15 +242,12 @@ class MistralForm(OpenAIForm):
         return {"delta": {"role": "assistant", "content": text}}
 
 
-class LlamaForm:
+class LlamaForm(EventForm):
     """The answer of llama.cpp's /infill.
 
     warm_up: only the prompt in the prefix cache is wanted, no text. fields: the only ones that are wanted, with `/`
     between a part and its field. A whole answer of several choices is a list.
     """
-
-    cut = False
-    media_type = EVENTS
 
     def __init__(self, model: str, warm_up: bool, fields: Sequence[str] | None = None) -> None:
         self._model, self._warm_up, self._fields = model, warm_up, fields
@@ -271,9 +273,6 @@ class LlamaForm:
 
     def first_token(self) -> None:
         self._first = self._first or time.monotonic()
-
-    def failed(self, refusal: Refusal) -> str:
-        return failed_event(refusal)
 
     def _shown(self, text: str) -> str:
         return "" if self._warm_up else text

@@ -1,4 +1,4 @@
-"""The bodies that clients send: OpenAI's completions and chat, Mistral's FIM, llama.cpp's infill.
+"""The bodies that clients send: OpenAI's completions and chat, Mistral's FIM, llama.cpp's, Ollama's.
 
 Input: the bytes of a body. Output: a checked, frozen request. Bounds that need neither engine nor settings are here;
 `calls` checks the others. Of the fields that are not listed, those that would change the text are refused by name
@@ -228,7 +228,8 @@ def parse(kind: type[AnyBody], raw: bytes) -> AnyBody:
         body = kind.model_validate_json(raw := raw.removeprefix(b"\xef\xbb\xbf"))
     except ValidationError as error:
         raise _explain(error, raw) from None
-    for field, value in (body.model_extra or {}).items():
+    parts: list[Body] = [body, *(part for _, part in body if isinstance(part, Body))]
+    for field, value in (item for part in parts for item in (part.model_extra or {}).items()):
         if value and value not in NOT_SERVED.get(field, (value,)):
             raise invalid(field, f"{field} is not supported (got {_short(value)}); leave it out")
     return body

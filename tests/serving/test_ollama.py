@@ -70,6 +70,8 @@ def test_refusals(ask):
     for field, value in (("format", "json"), ("images", [b"png"])):
         with pytest.raises(ollama.ResponseError, match=f"{field} is not supported"):
             ask(lambda client, given={field: value}: client.generate(model="rrtf", prompt="a", **given))
+    with pytest.raises(ollama.ResponseError, match="mirostat is not supported"):
+        ask(lambda client: client.generate(model="rrtf", prompt="a", options={"mirostat": 2}))
     with pytest.raises(ollama.ResponseError, match=r"options\.temperature: .* \(got 9\)"):
         ask(lambda client: client.generate(model="rrtf", prompt="a", options={"temperature": 9}))
 
