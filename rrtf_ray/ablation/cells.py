@@ -1,5 +1,5 @@
-"""The runs of an ablation. What they share is made once; each is an ordinary run directory that `rrtf report` and
-`rrtf compare` read.
+"""The runs of an ablation. What they share is made once; each is a run directory, without what `rrtf run` adds at its
+end.
 
     OUTPUT/seed-S/start/                   student and evaluation of the base model
     OUTPUT/seed-S/REGIME/shared/           the first round's candidates and rankings
@@ -71,11 +71,7 @@ class Runs:
             return figures(evaluate(config, run, student_of(config, run, 1), label(0)))
 
     def measure(self, seed: int, regime: str, objective: str, learning_rate: float | None) -> Measured:
-        """Train and evaluate an objective on the samples that the regime's runs with this seed share.
-
-        Raises StageError where the objective cannot be trained.
-        """
-        self._share(seed, regime)
+        """Train and evaluate an objective on what `share` made. Raises StageError where it cannot be trained."""
         config = self.config(seed, regime, objective, learning_rate)
         run = RunDir(config.run_dir)
         for part in ("student", "problems", "round-01/groups", "round-01/rankings"):
@@ -98,8 +94,8 @@ class Runs:
             candidates=sum(counts["num_candidates"] for counts in rounds),
         )
 
-    def _share(self, seed: int, regime: str) -> None:
-        """The first round's candidates and rankings."""
+    def share(self, seed: int, regime: str) -> None:
+        """Make what the regime's runs with this seed have in common: the first round's candidates and rankings."""
         config = self.config(seed, regime)
         run = RunDir(config.run_dir)
         _copy(self.config(seed), config, "student")
@@ -111,11 +107,8 @@ class Runs:
 
 def figures(evaluation: Evaluation) -> PassAtK:
     """pass@k of every draw, by a name that says how it was drawn."""
-    found: PassAtK = {}
-    for draw in evaluation.draws:
-        how = f"T={draw.temperature:g}" if draw.temperature else "greedy"
-        found |= {f"pass@{k}, {how}": estimate.value for k, estimate in draw.pass_at_k.items()}
-    return found
+    named = zip(evaluation.draw_names, evaluation.draws, strict=True)
+    return {f"pass@{k}, {how}": estimate.value for how, draw in named for k, estimate in draw.pass_at_k.items()}
 
 
 def _copy(source: Config, target: Config, part: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,27 +13,30 @@ from rrtf_ray.ablation.cells import Measured, PassAtK, Runs
 from rrtf_ray.ablation.findings import Row, best_rates, rows_of, says
 from rrtf_ray.ablation.settings import AblationConfig
 from rrtf_ray.cluster.connecting import connected
-from rrtf_ray.errors import InputError, StageError
+from rrtf_ray.errors import ConfigError, InputError, StageError
 from rrtf_ray.progress import console, say
-from rrtf_ray.store.files import is_local
+from rrtf_ray.store.files import is_local, join, write_json
 
 RESULT = "ablation.json"
 Wanted = list[tuple[int, str, str, float | None]]
 """Seed, regime, objective and learning rate (None for the run's own) of the runs to make."""
 
 
-def check(ablation: AblationConfig, path: str | None) -> Runs:
-    """Every run's configuration, before any is made.
+def check(ablation: AblationConfig, path: str) -> Runs:
+    """Every run's configuration, before any is made. path: the ablation's file.
 
     Raises ConfigError for a setting that a run does not take, InputError for an output that is no local directory.
     """
     if not is_local(ablation.output):
         raise InputError(f"output={ablation.output!r}: an ablation is kept in a local directory; name one")
-    base = str(Path(path).parent / ablation.config) if ablation.config and path else ablation.config
+    base = str(Path(path).parent / ablation.config) if ablation.config else None
     runs = Runs(ablation.model_copy(update={"output": str(Path(ablation.output).absolute())}), base)
     for regime in ablation.regimes:
         for objective in ablation.objectives:
-            runs.config(ablation.seeds[0], regime, objective)
+            try:
+                runs.config(ablation.seeds[0], regime, objective)
+            except ConfigError as error:
+                raise ConfigError(f"{path}: regime {regime!r} with objective {objective!r}: {error}") from None
     return runs
 
 
@@ -46,7 +48,7 @@ def ablate(runs: Runs) -> dict[str, Any]:
     ablation = runs.ablation
     failures: list[str] = []
     with connected(runs.config(ablation.seeds[0]).model_copy(update={"run_dir": ablation.output})):
-        rates = _search(runs, failures)
+        rates = _search(runs)
         base = [runs.measure_base(seed) for seed in ablation.seeds]
         wanted: Wanted = [
             (seed, regime, objective, rates.get(objective))
@@ -64,7 +66,8 @@ def ablate(runs: Runs) -> dict[str, Any]:
     return result
 
 
-def _search(runs: Runs, failures: list[str]) -> dict[str, float]:
+def _search(runs: Runs) -> dict[str, float]:
+    """The best learning rate of each objective. One that could not be trained in the search keeps the run's own."""
     search = runs.ablation.search
     if not search.learning_rates:
         return {}
@@ -73,8 +76,10 @@ def _search(runs: Runs, failures: list[str]) -> dict[str, float]:
         (s, regime, o, rate) for s in search.seeds for o in runs.ablation.objectives for rate in search.learning_rates
     ]
     say(f"learning rates: {len(wanted)} runs in regime {regime!r}")
-    rates = best_rates(_measured(runs, wanted, failures))
-    say("learning rates: " + ", ".join(f"{objective} {rate:g}" for objective, rate in rates.items()))
+    rates = best_rates(_measured(runs, wanted, []))
+    for objective in runs.ablation.objectives:
+        rate = f"{rates[objective]:g}" if objective in rates else "the run's own, as none could be tried"
+        say(f"learning rate of {objective}: {rate}")
     return rates
 
 
@@ -83,9 +88,13 @@ def _measured(
 ) -> list[Measured]:
     """written: called with all that is there after each run."""
     found: list[Measured] = []
+    shared: set[tuple[int, str]] = set()
     for number, (seed, regime, objective, rate) in enumerate(wanted, 1):
         say(f"[{number}/{len(wanted)}] {regime}, {objective}, seed {seed}")
         try:
+            if (seed, regime) not in shared:
+                runs.share(seed, regime)
+                shared.add((seed, regime))
             found.append(runs.measure(seed, regime, objective, rate))
         except StageError as error:
             failures.append(f"{regime}, {objective}, seed {seed}: {error}")
@@ -109,7 +118,7 @@ def _write(
         ],
         "failures": failures,
     }
-    Path(runs.ablation.output, RESULT).write_text(json.dumps(result, indent=1))
+    write_json(join(runs.ablation.output, RESULT), result)
     return result
 
 

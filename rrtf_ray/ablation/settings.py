@@ -12,6 +12,8 @@ from rrtf_ray.config_file import load_config
 
 Settings = dict[str, Any]
 """`section.key: value`, as the overrides of a run."""
+_FOLDERS = ("start", "shared")
+"""What an ablation calls its own folders."""
 
 
 class SearchConfig(Section):
@@ -51,8 +53,11 @@ class AblationConfig(Section):
         if self.search.regime and self.search.regime not in self.regimes:
             raise ValueError(f"search.regime={self.search.regime!r} is none of the regimes: {', '.join(self.regimes)}")
         for name in (*self.regimes, *self.objectives):
-            if not name.replace("-", "").replace("_", "").isalnum():
-                raise ValueError(f"{name!r} is not a name of letters, digits, - and _, which folders are called by")
+            if name in _FOLDERS or not name.replace("-", "").replace("_", "").isalnum():
+                raise ValueError(
+                    f"{name!r} is not a name: folders are called by it, so it is of letters, digits, - and _, and not "
+                    f"{' or '.join(_FOLDERS)}"
+                )
         for name, settings in self.objectives.items():
             for key in settings:
                 if not key.startswith("train."):
@@ -60,6 +65,8 @@ class AblationConfig(Section):
                         f"objectives.{name} sets {key!r}; only settings of `train` may differ between objectives, so "
                         "put it under a regime"
                     )
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds={list(self.seeds)} names one twice; each counts as a repetition, so use others")
         if shared := set(self.seeds) & set(self.search.seeds):
             raise ValueError(f"search.seeds has the seeds {sorted(shared)} of the comparison; use others")
         return self

@@ -61,6 +61,8 @@ OBJECTIVES = "objectives: {sft: {train.loss.objective: sft}}"
         (f"regimes: {{all: {{}}}}\nbaseline: dpo\n{OBJECTIVES}", "baseline='dpo' is none of the objectives: sft"),
         ("regimes: {all: {}}\nobjectives: {sft: {rank.passed: 2.0}}", r"objectives\.sft sets 'rank\.passed'; only"),
         (f"regimes: {{a/b: {{}}}}\n{OBJECTIVES}", "'a/b' is not a name"),
+        (f"regimes: {{start: {{}}}}\n{OBJECTIVES}", "'start' is not a name: .* not start or shared"),
+        (f"regimes: {{all: {{}}}}\nseeds: [4, 4, 5]\n{OBJECTIVES}", r"seeds=\[4, 4, 5\] names one twice"),
         (f"regimes: {{all: {{}}}}\nseeds: [1000, 2]\n{OBJECTIVES}", r"search\.seeds has the seeds \[1000\]"),
         (f"regimes: {{all: {{}}}}\nseeds: [1]\n{OBJECTIVES}", "seeds"),
         (f"regimes: {{}}\n{OBJECTIVES}", "regimes"),
@@ -75,7 +77,10 @@ def test_what_cannot_be_compared_is_refused(written, text, says):
 
 def test_a_setting_that_no_run_takes_is_refused_before_anything_runs(written):
     path = written("regimes: {all: {sample.teachers: none}}\n" + OBJECTIVES)
-    with pytest.raises(ConfigError, match=r"unknown key 'sample\.teachers'; did you mean 'teacher'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"regime 'all' with objective 'sft': .*unknown key 'sample\.teachers'; did you mean 'teacher'",
+    ):
         check(load(AblationConfig, path, []), path)
 
 
