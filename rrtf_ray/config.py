@@ -44,6 +44,9 @@ class ProblemsConfig(Section):
     """Use only the first N train problems (for the quickstart: make N)."""
     num_held_out: int | None = Field(None, ge=1)
     """Use only the first N held-out problems (for the quickstart: make N)."""
+    wrong_references: float = Field(0.0, ge=0.0, le=1.0)
+    """For the quickstart: share of the train problems whose reference has a mistake that their tests do not see, as a
+    teacher's answers have where tests are weak."""
 
 
 class EngineArguments(Section):

@@ -29,14 +29,18 @@ _RAISED = object()
 
 
 def generate_problems(
-    num_train: int = 1200, num_held_out: int = 300, seed: int = 0
+    num_train: int = 1200, num_held_out: int = 300, seed: int = 0, wrong_references: float = 0.0
 ) -> tuple[list[Problem], list[Problem]]:
-    """Train and held-out problems without a common composition; the same for the same arguments."""
+    """Train and held-out problems without a common composition; the same for the same arguments.
+
+    wrong_references: share of the train problems (chosen by seed) whose reference has a mistake that their tests do
+    not see.
+    """
     train = draw_solvable(Share.TRAIN, num_train, seed)
     held_out = draw_solvable(Share.HELD_OUT, num_held_out, seed)
     assert not {c for c, _ in train} & {c for c, _ in held_out}
     return (
-        [_problem(c, inputs, Split.TRAIN, i, seed) for i, (c, inputs) in enumerate(train)],
+        [_problem(c, inputs, Split.TRAIN, i, seed, wrong_references) for i, (c, inputs) in enumerate(train)],
         [_problem(c, inputs, Split.HELD_OUT, i, seed) for i, (c, inputs) in enumerate(held_out)],
     )
 
@@ -69,8 +73,15 @@ def example_of(composition: Composition, rng: random.Random) -> str:
     return f">>> {composition.function_name}({list(numbers)})\n{value!r}"
 
 
-def _problem(composition: Composition, inputs: Sequence[Numbers], split: Split, index: int, seed: int) -> Problem:
+def _problem(
+    composition: Composition, inputs: Sequence[Numbers], split: Split, index: int, seed: int, wrong: float = 0.0
+) -> Problem:
+    """wrong: how probably the reference has a mistake that the tests do not see."""
     expressions = composition.expressions()
+    reference = expressions
+    rng = random.Random(f"wrong/{split}/{seed}/{index}")
+    if rng.random() < wrong:
+        reference, inputs = _unseen_mistake(composition, rng) or (reference, inputs)
     asserts = "".join(
         f"    assert candidate({list(numbers)}) == {_run(expressions, numbers)!r}\n" for numbers in inputs
     )
@@ -81,7 +92,7 @@ def _problem(composition: Composition, inputs: Sequence[Numbers], split: Split, 
         kind=ProblemKind.FUNCTION,
         entry_point=composition.function_name,
         tests=(Test(TestKind.CHECK, f"def check(candidate):\n{asserts}"),),
-        reference=composition.body(expressions),
+        reference=composition.body(reference),
         split=split,
     )
 
@@ -109,6 +120,19 @@ def _telling_inputs(composition: Composition, rng: random.Random) -> list[Number
         return None
     rest = [i for i in range(len(pool)) if i not in chosen]
     return [pool[i] for i in (chosen + rest)[:NUM_ASSERTS]]
+
+
+def _unseen_mistake(composition: Composition, rng: random.Random) -> tuple[list[str], list[Numbers]] | None:
+    """A wrong version with the inputs on which it is right; None where every version is wrong too often."""
+    right = composition.expressions()
+    versions = _wrong_versions(composition)
+    rng.shuffle(versions)
+    for version in versions:
+        pool = [_random_numbers(composition, rng) for _ in range(8 * _NUM_INPUTS)]
+        agreeing = [numbers for numbers in pool if _run(version, numbers) == _run(right, numbers)]
+        if NUM_ASSERTS <= len(agreeing) < len(pool):
+            return version, agreeing[:NUM_ASSERTS]
+    return None
 
 
 def _wrong_versions(composition: Composition) -> list[list[str]]:

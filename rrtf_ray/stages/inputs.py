@@ -161,7 +161,11 @@ def _generated(config: Config, split: Split) -> Iterator[Problem]:
     from rrtf_ray.quickstart import generate_problems
 
     numbers = {"num_train": config.problems.num_train, "num_held_out": config.problems.num_held_out}
-    train, held_out = generate_problems(**{k: v for k, v in numbers.items() if v}, seed=config.seed)
+    train, held_out = generate_problems(
+        **{k: v for k, v in numbers.items() if v},
+        seed=config.seed,
+        wrong_references=config.problems.wrong_references,
+    )
     yield from train if split is Split.TRAIN else held_out
 
 

@@ -51,6 +51,20 @@ def test_more_problems_extend_the_same_set(problems):
     assert train[:200] == problems[0]
 
 
+def test_wrong_references_pass_their_tests_and_are_wrong_elsewhere(problems):
+    train, held_out = generate_problems(num_train=200, num_held_out=100, seed=3, wrong_references=0.2)
+    assert held_out == problems[1]
+    wrong = [
+        (given, right) for given, right in zip(train, problems[0], strict=True) if given.reference != right.reference
+    ]
+    assert 0.1 < len(wrong) / 200 < 0.3
+    for given, right in zip(train, problems[0], strict=True):
+        assert given.prompt == right.prompt
+        assert passes(given, given.reference)
+        assert passes(given, right.reference)
+    assert not any(passes(right, given.reference) for given, right in wrong)
+
+
 def test_no_content_is_shared(problems):
     descriptions = [p.prompt.split('"""')[1].split("\n")[0] for split in problems for p in split]
     assert len(set(descriptions)) == 300
