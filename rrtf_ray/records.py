@@ -105,6 +105,30 @@ class TestStatus(StrEnum):
     NOT_RUN = "not_run"
 
 
+class Choice(StrEnum):
+    """What was said of two programs, shown left and right."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    BOTH_GOOD = "both_good"
+    """Equally good."""
+    BOTH_BAD = "both_bad"
+    """Neither is any good, so they are equal too."""
+    SKIPPED = "skipped"
+    """No opinion: kept, and never counted as a tie."""
+
+
+class VoteSource(StrEnum):
+    """Who votes."""
+
+    PERSON = "person"
+    """An expert, on the page of `rrtf prefer` or in an imported file."""
+    JUDGE = "judge"
+    """A model that compares programs."""
+    EDITOR = "editor"
+    """A user of the endpoint, who took one completion and not another."""
+
+
 class Reason(StrEnum):
     """Why a problem yields no ranking, or no group."""
 
@@ -294,6 +318,55 @@ class Group:
         ids = [c.id for c in self.candidates]
         if len(set(ids)) != len(ids):
             raise DataError(f"the group of problem {self.problem.id!r} repeats a candidate id: {ids}")
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A comparison of two programs of one problem. Written by `rrtf prefer` and by judges, read by rank.
+
+    id: unique; a vote that is stored twice counts once.
+    left, right: digests of the programs (identity.program_digest), as they were shown.
+    annotator: the name of the person's key, or of the model.
+    at: when, in seconds since 1970 by the server's clock. seconds: how long it took; 0 where nobody measured it.
+    reason: what the annotator wrote; may be empty. rubric: version of the instructions that the annotator had.
+    saw_tests: the verdicts of the tests were shown before the choice.
+    arm: why this pair was asked (`chosen`, `random`, `repeat`, `settle`), or `import`.
+    """
+
+    id: str
+    problem_id: str
+    left: str
+    right: str
+    choice: Choice
+    annotator: str
+    source: VoteSource = VoteSource.PERSON
+    at: float = 0.0
+    seconds: float = 0.0
+    reason: str = ""
+    rubric: str = ""
+    saw_tests: bool = False
+    arm: str = "chosen"
+
+    def __post_init__(self) -> None:
+        for name in ("id", "problem_id", "left", "right", "annotator"):
+            if not getattr(self, name):
+                raise DataError(f"a vote on problem {self.problem_id!r} has no {name}; give it one")
+        if self.left == self.right:
+            raise DataError(f"vote {self.id!r} compares a program with itself ({self.left}); give two programs")
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """What votes say of one program among the others of its problem (core.preference).
+
+    value: in [-1, 1], 2 P(it wins against another program of the problem) - 1.
+    low, high: its 95% interval. votes: how many comparisons it was in.
+    """
+
+    value: float
+    low: float
+    high: float
+    votes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,15 +38,16 @@ MAY_IMPORT = {
     "training": {"progress", "config", "store", "core"},
     "planning": {"progress", "config", "store", "problems", "quickstart"},
     "serving": {"config", "fim"},
+    "feedback": {"progress", "config", "config_file", "store", "core", "problems", "serving"},
     "deployments": {"progress", "config", "config_file", "store", "cluster", "engines", "serving"},
     "stages": {"progress", "config", "store", "fim", "core", "sandbox", "execution", "problems", "quickstart"}
-    | {"report", "cluster", "engines", "training", "deployments"},
+    | {"report", "feedback", "cluster", "engines", "training", "deployments"},
     "quantize": {"progress", "config", "store", "core", "cluster", "engines", "stages"},
     "benchmark": {"progress", "config", "config_file", "store", "core", "sandbox", "problems", "verify", "cluster"}
     | {"stages"},
     "ablation": {"progress", "config", "config_file", "store", "core", "cluster", "stages"},
     "cli": {"progress", "config_file", "store", "sandbox", "problems", "verify", "compare", "report", "planning"}
-    | {"quantize", "benchmark", "serving", "deployments", "stages", "ablation"},
+    | {"feedback", "quantize", "benchmark", "serving", "deployments", "stages", "ablation"},
 }
 # Rooms whose modules may load Ray, vLLM, DeepSpeed or Transformers, and modules that may load torch.
 HEAVY_ROOMS = {"cluster", "engines", "training", "deployments", "stages", "quantize", "benchmark", "ablation"}
