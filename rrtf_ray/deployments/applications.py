@@ -105,8 +105,9 @@ def gateway_app(settings: GatewaySettings) -> Any:
     """The Ray Serve application in front of all engines. Raises InputError for a wrong key file."""
     from ray import serve
 
-    if settings.keys_file:  # a replica has another working directory
-        settings = settings.model_copy(update={"keys_file": str(Path(settings.keys_file).absolute())})
+    # A replica has another working directory.
+    places = {"keys_file": settings.keys_file, "events": settings.events}
+    settings = settings.model_copy(update={name: str(Path(at).absolute()) for name, at in places.items() if at})
     environment = os.environ.get(KEYS_VARIABLE)
     keys = load_keys(settings.keys_file, environment)
     fixed = load_keys(None, environment)

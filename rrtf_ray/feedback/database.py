@@ -114,6 +114,12 @@ class FeedbackDatabase:
             found: str | None = connection.scalar(query)
             return found
 
+    def problems(self) -> list[tuple[str, str]]:
+        """Id and prompt of every problem."""
+        with self.reading() as connection:
+            rows = connection.execute(select(PROBLEMS.c.problem_id, PROBLEMS.c.prompt).order_by(PROBLEMS.c.problem_id))
+            return [(row.problem_id, row.prompt) for row in rows]
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection; what goes wrong in the database is a StageError."""

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from rrtf_ray import __version__
 from rrtf_ray.serving.bodies import Body, ChatBody, CompletionBody, FimBody, InfillBody, LlamaBody, OllamaBody
+from rrtf_ray.serving.events import EventBody
 from rrtf_ray.serving.gateway import MODEL, Gateway
 from rrtf_ray.serving.metrics import Metrics
 from rrtf_ray.serving.refusals import Refusal
@@ -77,6 +78,7 @@ def make_app(gateway: Gateway, lifespan: Lifespan[FastAPI] | None = None) -> Fas
     post("/infill", InfillBody, gateway.infill)
     post("/completion", LlamaBody, gateway.llama)
     post("/api/generate", OllamaBody, gateway.ollama)
+    post("/v1/events", EventBody, gateway.event)
 
     def get(path: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def add(answer: Callable[..., Any]) -> Callable[..., Any]:

@@ -61,6 +61,7 @@ from rrtf_ray.serving.calls import (
     wanted_by_llama,
     wanted_by_ollama,
 )
+from rrtf_ray.serving.events import Completion, EditorEvents, EventBody
 from rrtf_ray.serving.keys import Key, Keys
 from rrtf_ray.serving.limits import Admission, RateLimit, Reason, Rejected
 from rrtf_ray.serving.metrics import Metrics
@@ -87,6 +88,7 @@ ROUTES = (
     "/api/generate",
     "/api/tags",
     "/completion",
+    "/v1/events",
 )
 FRESH_S = 5.0
 """A model that answered this recently is healthy."""
@@ -109,6 +111,7 @@ class Gateway:
             queued=lambda: sum(m.admission.queued for m in self.models),
         )
         self.bounds = Bounds(settings.max_tokens, settings.max_choices, settings.rewrite_templates)
+        self._events = EditorEvents(settings)
         self._rates: dict[str, RateLimit] = {}
         self._stopping = self._ended = False
         self._waits: set[asyncio.Timeout] = set()
@@ -138,6 +141,7 @@ class Gateway:
             lambda engine: plain(body, name, engine, self.bounds),
             bool(body.stream),
             options,
+            self._noted(body.prompt, "", name, key) if isinstance(body.prompt, str) else None,
         )
 
     async def chat(self, request: Request) -> Response:
@@ -170,6 +174,12 @@ class Gateway:
         model, name = self._find(request, body.model)
         asked = wanted_by_ollama(body, self.bounds)
         return await self._middle(model, name, key, asked, OllamaForm(name), body.stream is not False)
+
+    async def event(self, request: Request) -> Response:
+        """What became of a completion."""
+        body, key = await self._open(request, EventBody)
+        self._events.record(body, key.name if key else "")
+        return json_response({"status": "ok"})
 
     async def list_tags(self, request: Request) -> Response:
         self.authenticate(request)
@@ -302,7 +312,12 @@ class Gateway:
             finally:
                 self._count(name, key, usage.prompt_tokens, usage.generated)
 
-        return await self._respond(model, name, key, pieces, stream, form)
+        noted = self._noted(asked.prefix, asked.suffix, name, key) if isinstance(form, OpenAIForm) else None
+        return await self._respond(model, name, key, pieces, stream, form, noted)
+
+    def _noted(self, prompt: str, suffix: str, name: str, key: Key | None) -> Completion | None:
+        """A completion that editors may speak of."""
+        return Completion(prompt, suffix, name, key.name if key else "") if self._events.on else None
 
     async def _timed(self, deltas: AsyncGenerator[Delta, None], name: str, form: Form) -> AsyncGenerator[Delta, None]:
         """The deltas of an answer that is not streamed; the first is when a stream would have begun."""
@@ -323,6 +338,7 @@ class Gateway:
         build: Callable[[Engine], Call],
         stream: bool,
         options: StreamOptions,
+        noted: Completion | None = None,
     ) -> Response:
         """The engine's answer goes to the client unchanged, but for copies of greedy choices."""
 
@@ -347,7 +363,7 @@ class Gateway:
                     if shown:
                         yield "".join(shown)
 
-        return await self._respond(model, name, key, pieces, stream)
+        return await self._respond(model, name, key, pieces, stream, noted=noted)
 
     def _is_usage(self, name: str, key: Key | None, line: str) -> bool:
         """Whether this event only reports the usage, which is then counted. Raises Refusal for an error."""
@@ -402,9 +418,10 @@ class Gateway:
         pieces: Callable[[Engine], AsyncGenerator[str, None]],
         stream: bool,
         form: Form | None = None,
+        noted: Completion | None = None,
     ) -> Response:
         """Wait for a slot, then answer. The slot is held until the last piece is sent or the client has left. form:
-        of a stream; None for server-sent events."""
+        of a stream; None for server-sent events. noted: what editors may speak of afterwards."""
 
         async def held() -> AsyncGenerator[str, None]:
             async with self._slot(model, key) as engine, aclosing(pieces(engine)) as found:
@@ -412,7 +429,7 @@ class Gateway:
                     yield piece
 
         began = time.monotonic()
-        source = held()
+        source = self._events.watched(held(), noted) if noted else held()
         try:
             # Only this shows whether it is an answer or a refusal.
             first = await anext(source)

@@ -82,6 +82,13 @@ class GatewaySettings(Section):
     allowed_origins: tuple[str, ...] = ()
     """Origins whose pages may use the endpoint from a browser, such as `https://app.example.org`; `*` for all. The
     endpoint's own page needs none."""
+    events: str | None = None
+    """A folder for what editors say became of a completion (POST /v1/events); null takes no events."""
+    events_code: bool = False
+    """Keep the code with an event, so that `rrtf prefer --import-events` can make votes of it. `false` keeps digests
+    and lengths only."""
+    events_days: int = Field(30, ge=1)
+    """Days that events are kept."""
     drain_s: float = Field(5.0, ge=0)
     """On the way out, how long requests in progress may take; then their streams end with an error event."""
 

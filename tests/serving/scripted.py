@@ -68,8 +68,10 @@ class ScriptedEngine:
                 if "n" in body
                 else [{"index": 0, "text": "".join(tokens), "finish_reason": reason}]
             )
-            yield json.dumps({"model": body["model"], "choices": choices, "usage": _usage(prompt, len(tokens))})
+            head = {"id": f"{call}-{len(self.asked)}", "model": body["model"]}
+            yield json.dumps(head | {"choices": choices, "usage": _usage(prompt, len(tokens))})
             return
+        request_id = f"{call}-{len(self.asked)}"
         try:
             for number, token in enumerate(tokens, start=1):
                 if self.gate:
@@ -78,6 +80,7 @@ class ScriptedEngine:
                 last = number == len(tokens)
                 events = [
                     {
+                        "id": request_id,
                         "model": body["model"],
                         "choices": [{"index": i, "text": token, "finish_reason": reason if last else None}],
                         "usage": _usage(prompt, number),
