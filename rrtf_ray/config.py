@@ -85,6 +85,9 @@ class SampleConfig(Section):
     """Most tokens of one response."""
     stop: tuple[str, ...] = ()
     """Texts that end a response."""
+    logprobs: bool = False
+    """Keep each candidate's log-probability under the model: with it `rrtf prefer` asks first about programs between
+    which the model itself is undecided."""
     prompt_template: str = "{prompt}"
     """How a problem's prompt is put to the model. The paper puts instructions in triple quotes."""
     system: str = ""
@@ -182,7 +185,15 @@ class RankConfig(Section):
     teacher_bonus: float = Field(0.1, ge=0.0)
     """Ranks the teacher's response above a student's of the same level (the paper states no size)."""
     human_weight: float = Field(0.1, ge=0.0)
-    """Times a candidate's human preference, clipped to [-1, 1]."""
+    """Times people's preference, in [-1, 1]: of their votes, and of a replayed file. So people order what tests tie,
+    and overrule tests only where two scores differ by less than twice this."""
+    judge_weight: float = Field(0.05, ge=0.0)
+    """Times the preference that models' votes as judges give."""
+    editor_weight: float = Field(0.05, ge=0.0)
+    """Times the preference that votes from editors' events give."""
+    vote_prior: float = Field(1.0, gt=0.0)
+    """Standard deviation of a program's strength before any vote (Bradley-Terry with ties). Less of it needs more votes
+    to move a program; with 1.0 a single vote gives a preference of 0.25."""
     drop_teacher_below_student: bool = True
     """The paper filters out problems whose teacher scores lower than the student."""
 

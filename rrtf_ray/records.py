@@ -129,6 +129,20 @@ class VoteSource(StrEnum):
     """A user of the endpoint, who took one completion and not another."""
 
 
+class Signal(StrEnum):
+    """What puts a candidate above the next one."""
+
+    TESTS = "tests"
+    PEOPLE = "people"
+    """Votes, or the preference that came with a replayed file."""
+    JUDGES = "judges"
+    EDITORS = "editors"
+    TEACHER = "teacher"
+    """It is a teacher's response."""
+    NONE = "none"
+    """Nothing does: they are tied."""
+
+
 class Reason(StrEnum):
     """Why a problem yields no ranking, or no group."""
 
@@ -276,6 +290,7 @@ class Candidate:
     program: the source to run; empty where no code was found.
     finish_reason: vLLM's (`stop`, `length`), or `given` for a response that was not sampled.
     num_tokens: tokens that the engine sampled; 0 for a given response.
+    logprob: the sum of the sampled tokens' log-probabilities under the model, before temperature; None where unknown.
     sampling: None for a given response.
     preference: human preference, higher is better, 0 where nobody was asked.
     verdict: None until executed.
@@ -289,6 +304,7 @@ class Candidate:
     program: str
     finish_reason: str
     num_tokens: int = 0
+    logprob: float | None = None
     sampling: Sampling | None = None
     preference: float = 0.0
     verdict: Verdict | None = None
@@ -375,9 +391,10 @@ class RankedCandidate:
 
     candidate_id, source, completion: copied from the candidate.
     outcome, pass_ratio: the tests' part of the reason.
-    test_score, teacher_bonus, human_bonus: the parts of `score`, which is their sum.
+    test_score, teacher_bonus, human_bonus, judge_bonus, editor_bonus: the parts of `score`, which is their sum.
     truncated: the completion goes to the end of a response that was cut off at its limit of tokens.
     count: how many of the group's candidates have this code (students' and others' are counted apart).
+    people, judges, editors: what their votes say, with how sure that is; None where there are none.
     """
 
     candidate_id: str
@@ -391,6 +408,11 @@ class RankedCandidate:
     score: float
     truncated: bool = False
     count: int = 1
+    judge_bonus: float = 0.0
+    editor_bonus: float = 0.0
+    people: Preference | None = None
+    judges: Preference | None = None
+    editors: Preference | None = None
 
 
 @dataclass(frozen=True, slots=True)

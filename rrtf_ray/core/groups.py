@@ -15,11 +15,13 @@ from rrtf_ray.records import Candidate, Group, Problem, Sampling, Source
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A response as a sampler returns it, before extraction. preference: people's, in [-1, 1], 0 if none."""
+    """A response as a sampler returns it, before extraction. preference: people's, in [-1, 1], 0 if none. logprob: see
+    Candidate."""
 
     response: str
     finish_reason: str
     num_tokens: int = 0
+    logprob: float | None = None
     sampling: Sampling | None = None
     source: Source = Source.STUDENT
     preference: float = 0.0
@@ -67,6 +69,7 @@ def _candidate(id_: str, model: str, problem: Problem, draft: Draft) -> Candidat
         program=found.program,
         finish_reason=draft.finish_reason,
         num_tokens=draft.num_tokens,
+        logprob=draft.logprob,
         sampling=draft.sampling,
         preference=draft.preference,
     )

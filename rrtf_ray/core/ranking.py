@@ -2,13 +2,32 @@
 
 In: a Group with verdicts. Out: a Ranking, with a reason if it cannot be trained on. The paper orders the
 outcomes (compile error < runtime error < some tests < all tests), prefers the teacher in a tie and filters out
-problems whose teacher scores below a student; every number is a parameter here (see RankConfig).
+problems whose teacher scores below a student; every number is a parameter here (see RankConfig). Votes of people,
+judges and editors move a score by at most their weights: they order what tests tie, and overrule tests only within that
+bound.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+
 from rrtf_ray.config import RankConfig
-from rrtf_ray.records import Candidate, Group, Outcome, RankedCandidate, Ranking, Reason, Source
+from rrtf_ray.core.preference import preferences
+from rrtf_ray.identity import program_digest
+from rrtf_ray.records import (
+    Candidate,
+    Group,
+    Outcome,
+    Preference,
+    RankedCandidate,
+    Ranking,
+    Reason,
+    Signal,
+    Source,
+    Vote,
+    VoteSource,
+)
 
 
 def test_score(outcome: Outcome, pass_ratio: float, config: RankConfig) -> float:
@@ -26,18 +45,24 @@ def test_score(outcome: Outcome, pass_ratio: float, config: RankConfig) -> float
     raise AssertionError(f"{outcome} has no score: it says nothing about the program")
 
 
-def rank(group: Group, config: RankConfig) -> Ranking:
+def rank(group: Group, config: RankConfig, votes: Iterable[Vote] = ()) -> Ranking:
     """Order a group's candidates by score, best first; ties keep the order teacher, human, student, id.
 
-    Candidates that the machinery failed on, and repetitions of the same code among students or among the others, are
-    left out and counted in `dropped`.
+    votes: on this problem; those on programs that the group does not have still say how good the others are. Candidates
+    that the machinery failed on, and repetitions of the same code among students or among the others, are left out and
+    counted in `dropped`.
     """
     judged = [c for c in group.candidates if c.verdict and c.verdict.outcome is not Outcome.SANDBOX_ERROR]
     same: dict[tuple[bool, str], list[Candidate]] = {}
     for candidate in judged:
-        code = candidate.program or candidate.completion
-        same.setdefault((candidate.source is Source.STUDENT, code.rstrip()), []).append(candidate)
-    ranked = sorted((_place(equal[0], len(equal), config) for equal in same.values()), key=_best_first)
+        same.setdefault((candidate.source is Source.STUDENT, digest_of(candidate)), []).append(candidate)
+    votes = tuple(votes)
+    preferred = {
+        source: preferences((v for v in votes if v.source is source), config.vote_prior) if votes else {}
+        for source in VoteSource
+    }
+    places = (_place(equal[0], len(equal), preferred, config) for equal in same.values())
+    ranked = sorted(places, key=_best_first)
     return Ranking(
         problem_id=group.problem.id,
         prompt=group.problem.prompt,
@@ -47,12 +72,50 @@ def rank(group: Group, config: RankConfig) -> Ranking:
     )
 
 
-def _place(candidate: Candidate, count: int, config: RankConfig) -> RankedCandidate:
+def digest_of(candidate: Candidate) -> str:
+    """What stands for the candidate's program in votes."""
+    return program_digest(candidate.program or candidate.completion)
+
+
+def signal_between(better: RankedCandidate, worse: RankedCandidate) -> Signal:
+    """What puts one candidate above another: the part of their scores that differs most in its favour."""
+    parts = {
+        Signal.TESTS: better.test_score - worse.test_score,
+        Signal.PEOPLE: better.human_bonus - worse.human_bonus,
+        Signal.JUDGES: better.judge_bonus - worse.judge_bonus,
+        Signal.EDITORS: better.editor_bonus - worse.editor_bonus,
+        Signal.TEACHER: better.teacher_bonus - worse.teacher_bonus,
+    }
+    signal = max(parts, key=parts.__getitem__)
+    return signal if parts[signal] > 0 else Signal.NONE
+
+
+def inversions(ranking: Ranking) -> list[tuple[RankedCandidate, RankedCandidate]]:
+    """Pairs of which tests prefer the first and people clearly the second: their intervals are apart. Where there are
+    some, a test may be wrong."""
+    found = []
+    for a, b in combinations(ranking.candidates, 2):
+        first, second = (a, b) if a.test_score > b.test_score else (b, a)
+        by_tests = first.test_score > second.test_score
+        if by_tests and first.people and second.people and second.people.low > first.people.high:
+            found.append((first, second))
+    return found
+
+
+def _place(
+    candidate: Candidate, count: int, preferred: Mapping[VoteSource, Mapping[str, Preference]], config: RankConfig
+) -> RankedCandidate:
     assert candidate.verdict is not None
     verdict = candidate.verdict
+    digest = digest_of(candidate)
+    people, judges, editors = (
+        preferred[source].get(digest) for source in (VoteSource.PERSON, VoteSource.JUDGE, VoteSource.EDITOR)
+    )
     tests = test_score(verdict.outcome, verdict.pass_ratio, config)
     teacher = config.teacher_bonus if candidate.source is Source.TEACHER else 0.0
-    human = config.human_weight * max(-1.0, min(1.0, candidate.preference))
+    human = config.human_weight * max(-1.0, min(1.0, candidate.preference + _value(people)))
+    judge = config.judge_weight * _value(judges)
+    editor = config.editor_weight * _value(editors)
     return RankedCandidate(
         candidate_id=candidate.id,
         source=candidate.source,
@@ -62,10 +125,19 @@ def _place(candidate: Candidate, count: int, config: RankConfig) -> RankedCandid
         test_score=tests,
         teacher_bonus=teacher,
         human_bonus=human,
-        score=tests + teacher + human,
+        score=tests + teacher + human + judge + editor,
         truncated=candidate.truncated,
         count=count,
+        judge_bonus=judge,
+        editor_bonus=editor,
+        people=people,
+        judges=judges,
+        editors=editors,
     )
+
+
+def _value(preference: Preference | None) -> float:
+    return preference.value if preference else 0.0
 
 
 def _best_first(candidate: RankedCandidate) -> tuple[float, int, int, str]:

@@ -33,5 +33,5 @@ class Places:
 
 
 def _most_informative_first(ranking: Ranking) -> tuple[int, int, str]:
-    kinds = {(c.source, c.outcome, c.human_bonus != 0) for c in ranking.candidates}
+    kinds = {(c.source, c.outcome, c.people is not None or c.human_bonus != 0) for c in ranking.candidates}
     return -len(kinds), -len({c.score for c in ranking.candidates}), ranking.problem_id

@@ -116,6 +116,7 @@ class VLLMSampler:
             stop=list(self._config.stop) or None,
             stop_token_ids=asked.ends or None,
             seed=seed,
+            logprobs=0 if self._config.logprobs else None,  # 0 is those of the sampled tokens
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         final = await self._generate(asked.prompt, parameters)
@@ -124,6 +125,7 @@ class VLLMSampler:
                 response=output.text,
                 finish_reason=output.finish_reason or "",
                 num_tokens=len(output.token_ids),
+                logprob=output.cumulative_logprob,
                 # vLLM samples child i of a request with the seed `seed + i`.
                 sampling=Sampling(draw.temperature, draw.top_p, self._config.max_tokens, seed + i),
             )

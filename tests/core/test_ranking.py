@@ -1,8 +1,8 @@
 import pytest
 
 from rrtf_ray.config import RankConfig
-from rrtf_ray.core.ranking import rank
-from rrtf_ray.records import Outcome, Reason
+from rrtf_ray.core.ranking import digest_of, inversions, rank, signal_between
+from rrtf_ray.records import Choice, Outcome, Reason, Signal, Vote, VoteSource
 from tests.records_for_tests import candidate, group
 
 CONFIG = RankConfig()
@@ -98,3 +98,68 @@ def test_order_of_candidates_does_not_matter():
         candidate("s1", Outcome.PASSED),
     ]
     assert rank(group(*first), CONFIG) == rank(group(*reversed(first)), CONFIG)
+
+
+def votes_for(better, worse, count=1, source=VoteSource.PERSON):
+    return [
+        Vote(f"{source}{i}", "p/0", digest_of(better), digest_of(worse), Choice.LEFT, f"a{i}", source=source)
+        for i in range(count)
+    ]
+
+
+def test_people_order_what_tests_tie():
+    first, second, failing = (
+        candidate("s0", Outcome.PASSED),
+        candidate("s1", Outcome.PASSED),
+        candidate("s2", Outcome.FAILED, passed=1),
+    )
+    given = group(first, second, failing)
+    assert rank(group(first, second), CONFIG).reason is Reason.TIED
+    ranking = rank(given, CONFIG, votes_for(second, first))
+    assert order(ranking) == ["s1", "s0", "s2"]
+    best, next_, last = ranking.candidates
+    assert best.human_bonus == pytest.approx(CONFIG.human_weight * best.people.value)
+    assert best.score == pytest.approx(best.test_score + best.human_bonus)
+    assert (signal_between(best, next_), signal_between(next_, last)) == (Signal.PEOPLE, Signal.TESTS)
+    assert (best.people.votes, last.people) == (1, None)
+
+
+def test_people_overrule_tests_only_within_their_bound():
+    better, worse = candidate("s0", Outcome.PASSED), candidate("s1", Outcome.FAILED, passed=3)
+    votes = votes_for(worse, better, count=50)
+    bounded = rank(group(better, worse), CONFIG, votes)
+    assert order(bounded) == ["s0", "s1"]
+    overruled = rank(group(better, worse), RankConfig(human_weight=0.5), votes)
+    assert order(overruled) == ["s1", "s0"]
+    ((first, second),) = inversions(bounded)
+    assert (first.candidate_id, second.candidate_id) == ("s0", "s1")
+    assert inversions(rank(group(better, worse), CONFIG, votes[:1])) == []
+
+
+def test_judges_and_editors_have_weights_of_their_own():
+    first, second = candidate("s0", Outcome.PASSED), candidate("s1", Outcome.PASSED)
+    people = votes_for(second, first, count=3)
+    for source, signal in ((VoteSource.JUDGE, Signal.JUDGES), (VoteSource.EDITOR, Signal.EDITORS)):
+        against = votes_for(first, second, count=3, source=source)
+        alone = rank(group(first, second), CONFIG, against)
+        assert order(alone) == ["s0", "s1"]
+        assert signal_between(*alone.candidates) is signal
+        assert order(rank(group(first, second), CONFIG, people + against)) == ["s1", "s0"]
+
+
+def test_a_vote_reaches_the_same_program_of_a_teacher_and_of_a_later_round():
+    text = "    return x + x\n"
+    teacher, student = (
+        candidate("t0", Outcome.PASSED, completion=text),
+        candidate("s7", Outcome.PASSED, completion=text),
+    )
+    other = candidate("s0", Outcome.PASSED)
+    ranking = rank(group(other, student, teacher), CONFIG, votes_for(other, student, count=30))
+    assert {c.candidate_id: c.human_bonus > 0 for c in ranking.candidates} == {"s0": True, "s7": False, "t0": False}
+    assert order(ranking)[-1] == "s7"
+
+
+def test_a_replayed_preference_and_votes_add_up_within_the_bound():
+    liked, other = candidate("s0", Outcome.PASSED, preference=0.9), candidate("s1", Outcome.PASSED)
+    ranking = rank(group(liked, other), CONFIG, votes_for(liked, other, count=30))
+    assert ranking.candidates[0].human_bonus == pytest.approx(CONFIG.human_weight)
