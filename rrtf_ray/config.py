@@ -207,6 +207,18 @@ class RankConfig(Section):
         return self
 
 
+class FeedbackConfig(Section):
+    """Votes of people, judges and editors; what they weigh is in `rank`."""
+
+    database: str | None = None
+    """The URL of the database of votes (any that SQLAlchemy speaks); null is feedback.sqlite in a local run directory,
+    where there is one."""
+    min_votes: int = Field(0, ge=0)
+    """A round waits for this many votes of people on its own programs before it is ranked."""
+    wait_s: float = Field(86400.0, ge=0)
+    """After this long it goes on with the votes that there are."""
+
+
 class LossConfig(Section):
     """The RRTF loss: L = alpha * L_rank + L_ft (PanGu-Coder2, section 3; RRHF by `pairs: all`), and two baselines."""
 
@@ -365,6 +377,7 @@ class Config(Section):
     sample: SampleConfig = SampleConfig()
     execute: ExecuteConfig = ExecuteConfig()
     rank: RankConfig = RankConfig()
+    feedback: FeedbackConfig = FeedbackConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     cluster: ClusterConfig = ClusterConfig()

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from rrtf_ray import __version__
 from rrtf_ray.core.metrics import Estimate
+from rrtf_ray.core.ranking import signal_between
 from rrtf_ray.report import audit, changes
 from rrtf_ray.report.contents import RunPart, across, all_settings
 from rrtf_ray.report.plots import Curve, Interval, curves, intervals
@@ -65,6 +66,7 @@ def render(parts: Sequence[RunPart]) -> str:
         max_examples=changes.MAX_EXAMPLES,
         close=audit.CLOSE,
         max_named=audit.MAX_NAMED,
+        signal_between=signal_between,
     )
 
 

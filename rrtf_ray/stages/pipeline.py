@@ -28,9 +28,10 @@ from rrtf_ray.stages.inputs import (
     require_held_out,
 )
 from rrtf_ray.stages.preflight import check_training
-from rrtf_ray.stages.produce import execute, rank_groups, sample, sample_and_execute
+from rrtf_ray.stages.produce import execute, sample, sample_and_execute
 from rrtf_ray.stages.tally import numbers
 from rrtf_ray.stages.train import train
+from rrtf_ray.stages.voting import check_votes, expects_votes, rank_round
 from rrtf_ray.store.files import absolute, exists, read_bytes, read_json, write_bytes, write_json
 from rrtf_ray.store.run_dir import RunDir, label
 
@@ -61,7 +62,7 @@ def run_stage(stage: str, config: Config, round: int = 1) -> None:
         elif stage == "execute":
             execute(config, run.samples(round), run.groups(round), "execute")
         elif stage == "rank":
-            rank_groups(config, run.groups(round), run.rankings(round), "rank")
+            rank_round(config, run, round, "rank")
         elif stage == "train":
             train(config, run, student_of(config, run, round), round, _metrics_writer(config, run, round))
         elif stage == "evaluate":
@@ -114,6 +115,7 @@ def _serve_once(config: Config, run: RunDir) -> tuple[str, float]:
 def prepare(config: Config, run: RunDir, seconds: Seconds) -> None:
     """Problems and student, before there is a cluster: a mistake in the input is reported at once, and nothing competes
     with the student's training."""
+    check_votes(config, run)
     with seconds.of("problems"):
         prepare_problems(config, run)
     if config.until == "evaluate":
@@ -145,13 +147,13 @@ def sample_and_rank(config: Config, run: RunDir, round: int, seconds: Seconds) -
             student,
             round,
             f"sample+execute {round}",
-            run.rankings(round),
+            None if expects_votes(config, run) else run.rankings(round),
         )
         sampled = evaluation_of(run.groups(round), student, None, config.evaluate.k)
         for line in describe(sampled):
             say(f"  {line}")
     with seconds.of(f"rank {round}"):
-        rankings = rank_groups(config, run.groups(round), run.rankings(round), f"rank {round}")
+        rankings = rank_round(config, run, round, f"rank {round}")
     reasons = numbers(rankings.reasons)
     return {
         "round": round,

@@ -7,7 +7,7 @@ where it was interrupted.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from rrtf_ray.core.ranking import rank
 from rrtf_ray.errors import InputError, StageError
 from rrtf_ray.identity import fingerprint, stable_seed
 from rrtf_ray.progress import bar, say
-from rrtf_ray.records import Group, Problem, Ranking
+from rrtf_ray.records import Group, Problem, Ranking, Vote
 from rrtf_ray.schemas import from_table, to_table
 from rrtf_ray.stages.actors import execute_step, sample_step
 from rrtf_ray.stages.preflight import check_prompts, prompting_for
@@ -89,17 +89,39 @@ def execute(config: Config, source: RowStore[Group], sink: RowStore[Group], name
     return _run(_Work(name, source, sink, [execute_step(config.execute, _cache(config))], settings), config)
 
 
-def rank_groups(config: Config, source: RowStore[Group], sink: RowStore[Ranking], name: str) -> Tally:
-    """Rankings of executed groups, with a reason for each that cannot be trained on."""
+def rank_groups(
+    config: Config,
+    source: RowStore[Group],
+    sink: RowStore[Ranking],
+    name: str,
+    votes: Iterable[Vote] = (),
+    voted: str = "",
+) -> Tally:
+    """Rankings of executed groups, with a reason for each that cannot be trained on.
+
+    voted: the votes' fingerprint, on which the rankings depend; empty without votes.
+    """
+    by_problem: dict[str, list[Vote]] = {}
+    for vote in votes:
+        by_problem.setdefault(vote.problem_id, []).append(vote)
     step = Step(
         _rank_table,
-        {"fn_args": [config.rank], "batch_size": None, "num_cpus": 0.5, "udf_modifying_row_count": False},
+        {
+            "fn_args": [config.rank, ray.put(by_problem) if by_problem else None],
+            "batch_size": None,
+            "num_cpus": 0.5,
+            "udf_modifying_row_count": False,
+        },
     )
-    return _run(_Work(name, source, sink, [step], _rank_settings(config)), config)
+    settings = _rank_settings(config) | ({"votes": voted} if voted else {})
+    return _run(_Work(name, source, sink, [step], settings), config)
 
 
-def _rank_table(table: pa.Table, config: RankConfig) -> pa.Table:
-    return to_table([rank(group, config) for group in from_table(Group, table)], Ranking)
+def _rank_table(table: pa.Table, config: RankConfig, votes: Any) -> pa.Table:
+    """votes: object reference of the votes by problem id, or None."""
+    by_problem: dict[str, list[Vote]] = {} if votes is None else ray.get(votes)
+    groups = from_table(Group, table)
+    return to_table([rank(group, config, by_problem.get(group.problem.id, ())) for group in groups], Ranking)
 
 
 def _sampling(config: Config, source: RowStore[Problem], sink: RowStore[Group], model: str, round: int) -> Step | None:

@@ -5,9 +5,11 @@ problems/{train,held_out}/        the problems of this run
 student/                          the quickstart's model, where one was made
 round-01/groups/                  candidates with verdicts (`rrtf sample` alone: round-01/samples/)
 round-01/rankings/
+round-01/votes/                   the votes that they were made with, if any
 round-01/checkpoint/              Hugging Face safetensors
 evaluations/{base,round-01}/      groups/ and evaluation.json
 metrics.jsonl, summary.json, seconds.json, report.html, logs/
+feedback.sqlite                   votes, once `rrtf prefer` or a judge has made it
 tracking/                         with train.tracking only
 """
 
@@ -17,7 +19,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rrtf_ray.records import Group, Problem, Ranking, Split
+from rrtf_ray.records import Group, Problem, Ranking, Split, Vote
 from rrtf_ray.store.files import absolute, join, names_in
 from rrtf_ray.store.rows import RowStore
 
@@ -46,6 +48,10 @@ class RunDir:
 
     def rankings(self, round: int) -> RowStore[Ranking]:
         return RowStore(self.at(_folder(round), "rankings"), Ranking, "problem_id")
+
+    def votes(self, round: int) -> RowStore[Vote]:
+        """The votes that the round's rankings were made with."""
+        return RowStore(self.at(_folder(round), "votes"), Vote, "id")
 
     def training_state(self, round: int) -> str:
         """Optimizer and scheduler state for a restart; gone once the checkpoint is complete."""
