@@ -51,21 +51,24 @@ def make_student(
     *,
     seed: int = 0,
     steps: int = NUM_STEPS,
+    documents: Callable[[int], Iterator[Document]] = draw_documents,
     on_step: Callable[[int, int, float], None] | None = None,
 ) -> dict[str, float]:
     """Train a student and save it to `output_dir`.
 
+    documents: the endless corpus of a seed, the same at each call.
     on_step: called after each step with its number (from 1), the number of steps, its loss (nats per token).
     Returns the last loss, parameters, tokens trained on, and the seconds it took (wall and CPU).
     """
     import torch
 
     started, started_cpu = perf_counter(), process_time()
-    tokenizer = _new_tokenizer(seed)
+    tokenizer = _new_tokenizer(documents(seed))
     with _fixed_threads(NUM_THREADS), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _new_model(tokenizer)
-        loss, num_tokens = _train(model, tokenizer, seed, steps, on_step)
+        batches = _batches(tokenizer, documents(seed), seed)
+        loss, num_tokens = _train(model, batches, tokenizer.pad_token_id, steps, on_step)
     _save(model, tokenizer, output_dir)
     return {
         "loss": loss,
@@ -78,11 +81,11 @@ def make_student(
 
 def student_config(seed: int = 0) -> GPTBigCodeConfig:
     """The student's architecture; its vocabulary depends on the seed."""
-    return _config(_new_tokenizer(seed))
+    return _config(_new_tokenizer(draw_documents(seed)))
 
 
-def _new_tokenizer(seed: int) -> PreTrainedTokenizerFast:
-    texts = [d.given + d.written + (d.suffix or "") for d in islice(draw_documents(seed), _TOKENIZER_DOCUMENTS)]
+def _new_tokenizer(documents: Iterator[Document]) -> PreTrainedTokenizerFast:
+    texts = [d.given + d.written + (d.suffix or "") for d in islice(documents, _TOKENIZER_DOCUMENTS)]
     return train_tokenizer(texts, vocab_size=VOCAB_SIZE, max_length=NUM_POSITIONS)
 
 
@@ -134,8 +137,8 @@ def _sinusoids_PD() -> torch.Tensor:
 
 def _train(
     model: GPTBigCodeForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
-    seed: int,
+    batches: Iterator[list[Example]],
+    pad_id: int,
     steps: int,
     on_step: Callable[[int, int, float], None] | None,
 ) -> tuple[float, int]:
@@ -155,8 +158,8 @@ def _train(
     )
     model.train()
     loss, num_tokens = 0.0, 0
-    for step, batch in enumerate(islice(_batches(tokenizer, seed), steps), start=1):
-        ids_BT, mask_BT, labels_BT = _pad(batch, tokenizer.pad_token_id)
+    for step, batch in enumerate(islice(batches, steps), start=1):
+        ids_BT, mask_BT, labels_BT = _pad(batch, pad_id)
         output = model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False)
         # Position t predicts token t + 1.
         loss_tensor = torch.nn.functional.cross_entropy(
@@ -174,9 +177,8 @@ def _train(
     return loss, num_tokens
 
 
-def _batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[list[Example]]:
+def _batches(tokenizer: PreTrainedTokenizerFast, documents: Iterator[Document], seed: int) -> Iterator[list[Example]]:
     """Endless batches of documents of similar length, as padding costs as much as text."""
-    documents = draw_documents(seed)
     rng = random.Random(f"batches/{seed}")
     while True:
         examples = [_encode(d, tokenizer) for d in islice(documents, BATCH_SIZE * _BATCHES_PER_SORT)]
