@@ -204,13 +204,14 @@ def _bootstrapped(
     None where it is not defined, because all labels are the same, and where there is but one unit.
     """
     size = len(units)
-    (observed,), (expected,) = parts(units, np.ones((1, size)))
+    # Equal units are drawn together: there are few kinds, however many units.
+    kinds, times = np.unique(units, axis=0, return_counts=True)
+    (observed,), (expected,) = parts(kinds, times[None].astype(float))
     if size < 2 or expected < _NONE:
         return None
     value = 1 - observed / expected
-    random = np.random.default_rng(_SEED)
-    drawn = random.multinomial(size - 1, np.full(size, 1 / size), size=resamples).astype(float)
-    some_observed, some_expected = parts(units, drawn)
+    drawn = np.random.default_rng(_SEED).multinomial(size - 1, times / size, size=resamples).astype(float)
+    some_observed, some_expected = parts(kinds, drawn)
     defined = some_expected >= _NONE
     low, high = -1.0, 1.0
     if defined.any():

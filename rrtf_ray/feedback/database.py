@@ -195,8 +195,7 @@ def _add_missing(connection: Connection, table: Any, rows: list[dict[str, Any]])
     if connection.dialect.name not in ("sqlite", "postgresql"):
         return sum(_inserted(connection, table, row) for row in rows)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).on_conflict_do_nothing()
-    return sum(connection.execute(statement.values(**row)).rowcount for row in rows)
+    return connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows).rowcount
 
 
 def _inserted(connection: Connection, table: Any, row: dict[str, Any]) -> int:

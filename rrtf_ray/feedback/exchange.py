@@ -84,11 +84,9 @@ class _Places:
     """Finds the problem and the programs that a row is on, among those that a database knows."""
 
     def __init__(self, database: FeedbackDatabase) -> None:
-        self._database = database
-        known = database.problems()
-        self._known = {problem_id for problem_id, _ in known}
+        self._programs = database.programs()
         self._by_prompt: dict[str, list[str]] = defaultdict(list)
-        for problem_id, prompt in known:
+        for problem_id, prompt in database.problems():
             if not problem_id.startswith(_IMPORTED):
                 self._by_prompt[prompt.strip()].append(problem_id)
 
@@ -116,13 +114,11 @@ class _Places:
 
     def _program(self, problem_id: str, prompt: str, text: str) -> str:
         """The program that the problem has of this answer; the answer itself where it has none."""
-        if problem_id not in self._known:
-            return text
         forms = [text, prompt + text]
         if fences := fences_of(text):
             block = blocks_of(text, fences, "")[0].code
             forms += [block, prompt + block]
-        known = (self._database.program(problem_id, program_digest(code)) for code in forms)
+        known = (self._programs.get((problem_id, program_digest(code))) for code in forms)
         return next((code for code in known if code is not None), text)
 
 
