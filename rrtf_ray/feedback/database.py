@@ -192,10 +192,12 @@ def _add_missing(connection: Connection, table: Any, rows: list[dict[str, Any]])
     """Insert the rows whose unique key is not there; returns how many."""
     if not rows:
         return 0
-    if connection.dialect.name not in ("sqlite", "postgresql"):
+    # A count by RETURNING: for many rows at once, PostgreSQL's driver gives no other.
+    if connection.dialect.name not in ("sqlite", "postgresql") or not connection.dialect.insert_executemany_returning:
         return sum(_inserted(connection, table, row) for row in rows)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows).rowcount
+    statement = dialect.insert(table).on_conflict_do_nothing().returning(table.c[0])
+    return len(connection.execute(statement, rows).all())
 
 
 def _inserted(connection: Connection, table: Any, row: dict[str, Any]) -> int:

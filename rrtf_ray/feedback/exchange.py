@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from rrtf_ray.core.agreement import Label, Unit, label_of, unit_of
+from rrtf_ray.core.agreement import Label, label_of, ratings_of, unit_of
 from rrtf_ray.core.blocks import blocks_of, fences_of
 from rrtf_ray.errors import InputError
 from rrtf_ray.feedback.database import FeedbackDatabase
@@ -31,8 +31,8 @@ def export_votes(database: FeedbackDatabase, path: str, form: str = "votes") -> 
 
     path: ends in .jsonl or .parquet, which decides what is written.
     form: `votes` (each vote with its prompt and programs, so that `import_votes` can read it into another database), or
-        `trl` (prompt, chosen and rejected as TRL's trainers read them: one row for each pair of programs that most of
-        the votes with a winner decide; what follows the prompt, where a program begins with it).
+        `trl` (prompt, chosen and rejected as TRL's trainers read them: one row for each pair of programs of which more
+        annotators prefer one than the other; what follows the prompt, where a program begins with it).
 
     Raises InputError for an unknown form, another ending or a place that cannot be written.
     """
@@ -141,20 +141,21 @@ def _vote_rows(database: FeedbackDatabase) -> Iterator[dict[str, Any]]:
 
 
 def _trl_rows(database: FeedbackDatabase) -> Iterator[dict[str, Any]]:
-    """Ties decide nothing, and as many votes for one program as for the other contradict each other."""
+    """A vote that settles a pair decides it, else most of its annotators do. Ties and contradictions give no row."""
     prompts = dict(database.problems())
     codes = database.programs()
-    wins: dict[Unit, Counter[Label]] = defaultdict(Counter)
-    for vote in database.votes():
-        label = label_of(vote)
-        if label in (Label.FIRST, Label.SECOND):
-            wins[unit_of(vote)][label] += 1
-    for (problem_id, *digests), counts in wins.items():
-        if counts[Label.FIRST] == counts[Label.SECOND]:
+    votes = database.votes()
+    settled = {
+        unit_of(vote): [label] for vote in votes if vote.arm == "settle" and (label := label_of(vote)) is not None
+    }
+    said = {unit: list(by.values()) for unit, by in ratings_of(votes).items()} | settled
+    for (problem_id, *digests), labels in said.items():
+        lead = labels.count(Label.FIRST) - labels.count(Label.SECOND)
+        if not lead:
             continue
         prompt = prompts[problem_id]
         first, second = (codes[problem_id, digest].removeprefix(prompt) for digest in digests)
-        better, worse = (first, second) if counts[Label.FIRST] > counts[Label.SECOND] else (second, first)
+        better, worse = (first, second) if lead > 0 else (second, first)
         yield {"prompt": prompt, "chosen": better, "rejected": worse}
 
 

@@ -29,6 +29,8 @@ from rrtf_ray.records import Choice, Vote, VoteSource
 
 PAUSE_S = 600.0
 """Longer between two votes of an annotator is a pause, not activity."""
+MOST_SHOWN = 20
+"""Conflicts in the table for a person."""
 LACKING = "not enough votes"
 
 
@@ -184,11 +186,13 @@ def _print_conflicts(conflicts: Sequence[dict[str, Any]]) -> None:
     if not conflicts:
         return
     table = Table("problem", "first program", "second program", "votes", title="Conflicts that nobody has settled")
-    for conflict in conflicts:
+    for conflict in conflicts[:MOST_SHOWN]:
         said = [f"{vote['annotator']}: {_said(vote, conflict['first'])}" for vote in conflict["votes"]]
         shown = (conflict["problem_id"], conflict["first"][:8], conflict["second"][:8], "\n".join(said))
         table.add_row(*map(escape, shown))
     console.print(table)
+    if len(conflicts) > MOST_SHOWN:
+        say(f"and {len(conflicts) - MOST_SHOWN} more conflicts")
 
 
 def _said(vote: dict[str, Any], first: str) -> str:

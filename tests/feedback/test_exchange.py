@@ -169,11 +169,19 @@ def test_pairs_for_trl_are_what_most_votes_say(tmp_path, database, suffix):
         vote(6, "right", BAD, OTHER, annotator="ben"),
         vote(7, "both_bad", GOOD, OTHER),
         vote(8, "skipped", GOOD, OTHER),
+        *(vote(f"again {i}", "left", BAD, OTHER, arm="repeat") for i in range(3)),  # of one who has voted already
     )
     path = str(tmp_path / f"pairs.{suffix}")
     assert export_votes(database, path, form="trl") == 1
     rows = pq.read_table(path).to_pylist() if suffix == "parquet" else read(path)
     assert rows == [{"prompt": PROMPT, "chosen": GOOD.removeprefix(PROMPT), "rejected": "    return 0"}]
+
+
+def test_a_settled_pair_is_as_it_was_settled(tmp_path, database):
+    filled(database, vote(1), vote(2, annotator="ben"), vote(3, "right", annotator="lead", arm="settle"))
+    path = str(tmp_path / "pairs.jsonl")
+    assert export_votes(database, path, form="trl") == 1
+    assert read(path)[0]["chosen"] == "    return 0"
 
 
 def test_pairs_for_trl_reach_the_same_programs_when_they_come_back(tmp_path, database):

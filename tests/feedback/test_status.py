@@ -96,3 +96,13 @@ def test_too_few_votes_are_said_in_words(capsys, monkeypatch):
     assert "Conflicts" not in shown
     print_status(status_of([]))
     assert "no votes yet" in capsys.readouterr().out
+
+
+def test_a_long_list_of_conflicts_is_cut_short_for_a_person_only(capsys):
+    votes = [
+        vote(f"{who}{i}", choice, who, f"q{i}") for i in range(23) for who, choice in (("x", "left"), ("y", "right"))
+    ]
+    status = status_of(votes)
+    assert len(status["conflicts"]) == 23
+    print_status(status)
+    assert "and 3 more conflicts" in capsys.readouterr().out
