@@ -7,7 +7,7 @@ brought up to date by Alembic when a database is opened.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -71,6 +71,15 @@ class FeedbackDatabase:
             _add_missing(connection, PROGRAMS, rows)
         return list(codes)
 
+    def load(self, problems: Mapping[str, str], programs: Iterable[tuple[str, str]], votes: Iterable[Vote]) -> int:
+        """Know problems (prompts by id), programs (problem ids and codes) and votes on them, all or nothing; returns
+        how many votes were new (by id). What is known stays as it is."""
+        with self.writing() as connection:
+            _add_missing(connection, PROBLEMS, [{"problem_id": id_, "prompt": text} for id_, text in problems.items()])
+            rows = [{"problem_id": id_, "digest": program_digest(code), "code": code} for id_, code in programs]
+            _add_missing(connection, PROGRAMS, rows)
+            return _add_missing(connection, VOTES, [asdict(vote) for vote in votes])
+
     def add(self, votes: Iterable[Vote]) -> int:
         """Store votes, all or none; returns how many were new (by id).
 
@@ -119,6 +128,11 @@ class FeedbackDatabase:
         with self.reading() as connection:
             rows = connection.execute(select(PROBLEMS.c.problem_id, PROBLEMS.c.prompt).order_by(PROBLEMS.c.problem_id))
             return [(row.problem_id, row.prompt) for row in rows]
+
+    def programs(self) -> dict[tuple[str, str], str]:
+        """Every program's code, by problem id and digest."""
+        with self.reading() as connection:
+            return {(row.problem_id, row.digest): row.code for row in connection.execute(select(PROGRAMS))}
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -178,11 +192,12 @@ def _add_missing(connection: Connection, table: Any, rows: list[dict[str, Any]])
     """Insert the rows whose unique key is not there; returns how many."""
     if not rows:
         return 0
-    if connection.dialect.name not in ("sqlite", "postgresql"):
+    # A count by RETURNING: for many rows at once, PostgreSQL's driver gives no other.
+    if connection.dialect.name not in ("sqlite", "postgresql") or not connection.dialect.insert_executemany_returning:
         return sum(_inserted(connection, table, row) for row in rows)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).on_conflict_do_nothing()
-    return sum(connection.execute(statement.values(**row)).rowcount for row in rows)
+    statement = dialect.insert(table).on_conflict_do_nothing().returning(table.c[0])
+    return len(connection.execute(statement, rows).all())
 
 
 def _inserted(connection: Connection, table: Any, row: dict[str, Any]) -> int:
