@@ -5,6 +5,7 @@ This module imports neither Ray nor a model library, so a mistake is reported at
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -211,12 +212,21 @@ class FeedbackConfig(Section):
     """Votes of people, judges and editors; what they weigh is in `rank`."""
 
     database: str | None = None
-    """The URL of the database of votes (any that SQLAlchemy speaks); null is feedback.sqlite in a local run directory,
-    where there is one."""
+    """The URL of the database of votes (any that SQLAlchemy speaks), without a password: PostgreSQL takes it from
+    PGPASSWORD or ~/.pgpass. Null is feedback.sqlite in a local run directory, where there is one."""
     min_votes: int = Field(0, ge=0)
     """A round waits for this many votes of people on its own programs before it is ranked."""
     wait_s: float = Field(86400.0, ge=0)
     """After this long it goes on with the votes that there are."""
+
+    @model_validator(mode="after")
+    def _no_password(self) -> FeedbackConfig:
+        if self.database and re.search(r"://[^/@]*:[^/@]+@|[?&]password=", self.database):
+            raise ValueError(
+                "database holds a password, which would be written to the run directory; leave it out of the URL and "
+                "give it as PGPASSWORD or in ~/.pgpass"
+            )
+        return self
 
 
 class LossConfig(Section):

@@ -106,3 +106,11 @@ def test_overrides_are_checked(write, override, says):
 def test_missing_file():
     with pytest.raises(ConfigError, match=r"nowhere\.yaml.*does not exist"):
         load_config("nowhere.yaml")
+
+
+@pytest.mark.parametrize("url", ["postgresql://ann:secret@host/votes", "postgresql://host/votes?password=secret"])
+def test_a_password_does_not_reach_the_run_directory(url):
+    with pytest.raises(ConfigError, match="PGPASSWORD") as caught:
+        load_config(None, [f"feedback.database={url}"])
+    assert "feedback" in str(caught.value)
+    assert load_config(None, ["feedback.database=postgresql://ann@host/votes"]).feedback.database

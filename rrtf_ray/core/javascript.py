@@ -102,10 +102,26 @@ def _normalised(text: str) -> str:
 # --- reading code by lines and brackets
 
 
-def _blanked(text: str) -> str:
+def without_layout(source: str) -> str:
+    """`source` without comments, and with no more white space than its words need; texts in it stay as they are."""
+    source = _normalised(source)
+    marked = _blanked(source, literal="\0")
+    code = re.sub(r"\s+", lambda run: _space(run, marked), marked)
+    literals = (character for character, mark in zip(source, marked, strict=True) if mark == "\0")
+    return re.sub("\0", lambda _: next(literals), code)
+
+
+def _space(run: re.Match[str], marked: str) -> str:
+    between = marked[max(0, run.start() - 1) : run.start()], marked[run.end() : run.end() + 1]
+    if not all(re.fullmatch(r"[\w$]", side) for side in between):
+        return ""
+    return "\n" if "\n" in run.group() else " "
+
+
+def _blanked(text: str, literal: str = " ") -> str:
     """`text` with blanks for comments, strings, templates and regular expressions, line ends in them included.
 
-    Except for comments, the first character is kept.
+    Except for comments, the first character is kept. literal: what the others become, in place of a blank.
     """
     out, position, templates = list(text), 0, list[bool]()
     while match := _TOKEN.search(text, position):
@@ -125,7 +141,7 @@ def _blanked(text: str) -> str:
             last = position = regex.end() if regex else end
         elif token[0] == "/":
             first = start
-        out[first:last] = " " * max(0, last - first)
+        out[first:last] = (" " if first == start else literal) * max(0, last - first)
     return "".join(out)
 
 

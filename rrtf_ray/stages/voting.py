@@ -1,7 +1,7 @@
 """Rankings by tests and by votes: which votes a round uses, and waiting for them.
 
 A round keeps the votes that its rankings were made with (round-NN/votes/), so that they can be made again. Votes that
-come in later rank the round anew the next time that the run is started, as long as the round has not been trained.
+come in later rank the round anew the next time that the run is started, as long as the round's training has not begun.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rrtf_ray.config import Config
+from rrtf_ray.core.pairing import pairs_of
 from rrtf_ray.core.ranking import digest_of, inversions
 from rrtf_ray.errors import InputError
 from rrtf_ray.feedback.database import FeedbackDatabase, sqlite_url
@@ -47,7 +48,7 @@ def rank_round(config: Config, run: RunDir, round: int, name: str) -> Tally:
     Waits for feedback.min_votes first.
     """
     rankings, kept = run.rankings(round), run.votes(round)
-    if exists(join(run.checkpoint(round), MANIFEST)):
+    if exists(join(run.checkpoint(round), MANIFEST)) or exists(run.training_state(round)):
         votes = list(kept.read()) if kept.is_complete() else []
     else:
         votes = _votes(config, run, round)
@@ -84,7 +85,14 @@ def _votes(config: Config, run: RunDir, round: int) -> list[Vote]:
 def _wait(config: Config, run: RunDir, round: int, database: FeedbackDatabase) -> None:
     """Until there are enough votes on the round's own programs, or the time is up."""
     wanted, limit_s = config.feedback.min_votes, config.feedback.wait_s
-    own = {(g.problem.id, digest_of(c)) for g in run.groups(round).read() for c in g.candidates}
+    own: set[tuple[str, str]] = set()
+    pairs = 0
+    for group in run.groups(round).read():
+        own |= {(group.problem.id, digest_of(candidate)) for candidate in group.candidates}
+        pairs += len(pairs_of(group))
+    if not pairs:
+        say(f"round {round}: tests order all programs, so there is nothing to ask people about")
+        return
     problem_ids = {problem_id for problem_id, _ in own}
     started = told = time.monotonic()
     first = True
