@@ -160,7 +160,7 @@ def _trl_rows(database: FeedbackDatabase) -> Iterator[dict[str, Any]]:
 
 
 def _jsonl(rows: list[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
 def _parquet(rows: list[dict[str, Any]], columns: list[str]) -> bytes:
