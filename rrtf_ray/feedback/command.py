@@ -1,0 +1,234 @@
+"""`rrtf prefer`: ask people about the programs of a round, and show what they said."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rrtf_ray.errors import InputError
+from rrtf_ray.feedback.database import FeedbackDatabase, sqlite_url
+from rrtf_ray.feedback.queue import Queue, QueueSettings
+from rrtf_ray.identity import fingerprint
+from rrtf_ray.progress import say
+from rrtf_ray.store.run_dir import RunDir, label
+
+RUBRIC = (
+    "Which program would you rather have in your code base? Look at whether it does what the problem says first, then "
+    "at how easy it is to read, then at how much it costs to run. Say that both are good, or both bad, where you would "
+    "not mind which you get."
+)
+DATABASE = "feedback.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A round of a run, and where its votes are. database: a URL; None is RUN/feedback.sqlite."""
+
+    run: str | None
+    round: int | None = None
+    database: str | None = None
+
+    def url(self) -> str:
+        if self.database:
+            return self.database
+        if self.run is None:
+            raise InputError("name the run whose votes are meant (--run RUN), or a database (--database URL)")
+        if "://" in self.run:
+            raise InputError(
+                f"{self.run} is no folder of this machine, so it can hold no database; give --database URL"
+            )
+        if not Path(self.run).is_dir():
+            raise InputError(f"--run {self.run}: there is no such folder; `rrtf run run_dir={self.run}` makes it")
+        return sqlite_url(Path(self.run) / DATABASE)
+
+    def chosen_round(self) -> int:
+        """Raises InputError where the run has no such groups."""
+        if self.run is None:
+            raise InputError("name the run whose programs are compared: --run RUN")
+        run = RunDir(self.run)
+        with_groups = [number for number in run.rounds() if run.groups(number).parts()]
+        if not with_groups:
+            raise InputError(
+                f"--run {self.run} has no executed candidates yet; `rrtf run run_dir={self.run}` or "
+                f"`rrtf execute run_dir={self.run}` makes them"
+            )
+        if self.round is not None and self.round not in with_groups:
+            raise InputError(f"--round {self.round} of {self.run} has no groups; there are {_numbers(with_groups)}")
+        return self.round or with_groups[-1]
+
+    def pair_set(self) -> str:
+        """The name of the round's pairs, which stays when the run's folder is moved."""
+        assert self.run is not None
+        return f"{self.run.rstrip('/').rpartition('/')[2]}/{label(self.chosen_round())}"
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How the page is served. annotator: who votes where there are no keys. rubric: a file with the instructions."""
+
+    host: str = "127.0.0.1"
+    port: int = 8010
+    keys: str | None = None
+    annotator: str | None = None
+    leads: tuple[str, ...] = ()
+    show_tests: bool = False
+    rubric: str | None = None
+
+
+def ask(place: Place, settings: QueueSettings, serving: Serving) -> None:
+    """Serve the page until a signal ends it.
+
+    Raises InputError for a run without groups, a database, key file or port that cannot be used.
+    """
+    from rrtf_ray.feedback.app import make_app
+    from rrtf_ray.feedback.server import listen, serve
+    from rrtf_ray.feedback.status import status_of
+
+    access, key_file = _access(serving)
+    text = _rubric(serving.rubric)
+    number = place.chosen_round()
+    with opened(place.url()) as database, listen(serving.host, serving.port) as listening:
+        queue = Queue(database, place.pair_set(), replace(settings, rubric=fingerprint(text)))
+        _load(queue, RunDir(place.run or ""), number)
+        app = make_app(
+            queue,
+            access,
+            key_file=key_file,
+            show_tests=serving.show_tests,
+            rubric=text,
+            status=lambda: status_of(database.votes()),
+        )
+        shown = f"[{serving.host}]" if ":" in serving.host else serving.host
+        url = f"http://{shown}:{listening.getsockname()[1]}/"
+        who = f"{len(access.keys.keys)} keys" if not access.keys.open else f"annotator {access.only!r}"
+        say(f"prefer: {url} asks {who} - Ctrl+C ends it, and the same command goes on")
+        serve(app, listening)
+
+
+def close(place: Place) -> None:
+    """Take no more votes on a round."""
+    with opened(place.url()) as database:
+        count = Queue(database, place.pair_set()).close()
+        say(f"prefer: {place.pair_set()} is closed, {count} pairs with it; asking again opens it")
+
+
+def show_status(place: Place, as_json: bool) -> None:
+    """Print what was said."""
+    from rrtf_ray.feedback.status import status_of
+
+    with opened(place.url()) as database:
+        found = status_of(database.votes())
+    if as_json:
+        print(json.dumps(found))
+        return
+    for name, value in _lines(found):
+        print(f"{name:<40} {value}")
+
+
+def export(place: Place, path: str, form: str) -> None:
+    """Write the votes to a file."""
+    from rrtf_ray.feedback.exchange import export_votes
+
+    with opened(place.url()) as database:
+        export_votes(database, path, form)
+    say(f"prefer: {path} has the votes ({form})")
+
+
+def import_(place: Place, path: str) -> None:
+    """Read votes from a file."""
+    from rrtf_ray.feedback.exchange import import_votes
+
+    with opened(place.url()) as database:
+        say(f"prefer: {import_votes(path, database)} new votes from {path}")
+
+
+@contextmanager
+def opened(url: str) -> Iterator[FeedbackDatabase]:
+    """A database for the block."""
+    database = FeedbackDatabase(url)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _load(queue: Queue, run: RunDir, number: int) -> None:
+    from rrtf_ray.feedback.loading import load
+
+    store = run.groups(number)
+    loaded = load(queue, store.read())
+    say(
+        f"prefer: {queue.pair_set}: {loaded.asked} pairs of programs in {loaded.problems} problems to ask about; "
+        f"not asked: {loaded.identical} of identical programs, {loaded.ordered} that tests order or that differ in "
+        f"nothing but form" + (f"; {loaded.not_run} candidates were not run" if loaded.not_run else "")
+    )
+    if not store.is_complete():
+        say("prefer: the run is still at work on this round; start this command again to take in what it adds")
+    if not loaded.asked:
+        say("prefer: there is nothing to ask")
+
+
+def _access(serving: Serving) -> tuple[Any, Any]:
+    """(Access, KeyFile or None). Raises InputError where everyone could vote from anywhere."""
+    from rrtf_ray.feedback.app import Access
+    from rrtf_ray.feedback.server import LOOPBACK
+    from rrtf_ray.serving.keys import ENVIRONMENT, KeyFile, load_keys
+
+    environment = os.environ.get(ENVIRONMENT)
+    keys = load_keys(serving.keys, environment)
+    names = {key.name for key in keys.keys}
+    if not keys.open:
+        if serving.annotator:
+            raise InputError(
+                f"--annotator {serving.annotator!r}: with keys, a key's name is the annotator; leave it out"
+            )
+        if unknown := sorted(set(serving.leads) - names):
+            raise InputError(f"--lead {unknown[0]!r} has no key; there are {', '.join(sorted(names))}")
+        file = KeyFile(serving.keys, load_keys(None, environment)) if serving.keys else None
+        return Access(keys, leads=frozenset(serving.leads)), file
+    if serving.host not in LOOPBACK:
+        raise InputError(
+            f"--host {serving.host} is open to others, so annotators need keys: `rrtf key NAME >> keys.txt`, then "
+            "--keys keys.txt"
+        )
+    return Access(only=serving.annotator or _login()), None
+
+
+def _login() -> str:
+    with suppress(Exception):  # getpass raises what it likes where the user has no name
+        return getpass.getuser()
+    raise InputError("the user of this machine has no name; say who votes: --annotator NAME")
+
+
+def _rubric(path: str | None) -> str:
+    if path is None:
+        return RUBRIC
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--rubric {path!r} cannot be read: {error}") from None
+    if not 0 < len(text) <= 4000:
+        raise InputError(f"--rubric {path!r} has {len(text)} characters; give 1 to 4000 of plain text")
+    return text
+
+
+def _lines(found: Any, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """`name.of.a.figure`, value."""
+    if isinstance(found, dict) and found:
+        for name, value in found.items():
+            yield from _lines(value, f"{prefix}.{name}" if prefix else str(name))
+    elif isinstance(found, list) and found and isinstance(found[0], dict | list):
+        for number, value in enumerate(found, 1):
+            yield from _lines(value, f"{prefix}.{number}")
+    else:
+        yield prefix, found
+
+
+def _numbers(rounds: list[int]) -> str:
+    return f"round {rounds[0]}" if len(rounds) == 1 else f"rounds {', '.join(map(str, rounds))}"
