@@ -202,7 +202,8 @@ def add_missing(connection: Connection, table: Any, rows: list[dict[str, Any]]) 
     if connection.dialect.name not in ("sqlite", "postgresql"):
         return sum(_inserted(connection, table, row) for row in rows)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).on_conflict_do_nothing()
+    # inline: it would ask for the new row's number otherwise, and psycopg then counts no rows.
+    statement = dialect.insert(table).inline().on_conflict_do_nothing()
     return sum(connection.execute(statement.values(**row)).rowcount for row in rows)
 
 
