@@ -202,9 +202,9 @@ def add_missing(connection: Connection, table: Any, rows: list[dict[str, Any]]) 
     if connection.dialect.name not in ("sqlite", "postgresql"):
         return sum(_inserted(connection, table, row) for row in rows)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    # inline: it would ask for the new row's number otherwise, and psycopg then counts no rows.
-    statement = dialect.insert(table).inline().on_conflict_do_nothing()
-    return sum(connection.execute(statement.values(**row)).rowcount for row in rows)
+    # By what they return: psycopg gives no count for a row that gets a number.
+    statement = dialect.insert(table).on_conflict_do_nothing().returning(*table.primary_key)
+    return sum(len(connection.execute(statement.values(**row)).all()) for row in rows)
 
 
 def _inserted(connection: Connection, table: Any, row: dict[str, Any]) -> int:
