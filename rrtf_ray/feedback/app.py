@@ -107,6 +107,10 @@ class _Gate:
             raise Refusal(401, "the key is missing or not known; `rrtf key NAME` makes one")
         return found.name
 
+    @property
+    def has_keys(self) -> bool:
+        return not self._keys.open
+
     def is_lead(self, annotator: str) -> bool:
         return self._keys.open or annotator in self._access.leads
 
@@ -183,6 +187,10 @@ def make_app(
     def show_status(annotator: str) -> Response:
         _only_leads(gate, annotator)
         return json_response(status() if status else {})
+
+    @app.get("/api/access")
+    async def show_access() -> Response:
+        return json_response({"keys": gate.has_keys})
 
     post("next", NextBody, next_pairs)
     post("vote", VoteBody, vote)

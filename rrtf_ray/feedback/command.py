@@ -92,8 +92,8 @@ def ask(place: Place, settings: QueueSettings, serving: Serving) -> None:
 
     access, key_file = _access(serving)
     text = _rubric(serving.rubric)
-    number = place.chosen_round()
-    with opened(place.url()) as database, listen(serving.host, serving.port) as listening:
+    url, number = place.url(), place.chosen_round()
+    with opened(url) as database, listen(serving.host, serving.port) as listening:
         queue = Queue(database, place.pair_set(), replace(settings, rubric=fingerprint(text)))
         _load(queue, RunDir(place.run or ""), number)
         app = make_app(
@@ -163,11 +163,14 @@ def _load(queue: Queue, run: RunDir, number: int) -> None:
 
     store = run.groups(number)
     loaded = load(queue, store.read())
-    say(
-        f"prefer: {queue.pair_set}: {loaded.asked} pairs of programs in {loaded.problems} problems to ask about; "
-        f"not asked: {loaded.identical} of identical programs, {loaded.ordered} that tests order or that differ in "
-        f"nothing but form" + (f"; {loaded.not_run} candidates were not run" if loaded.not_run else "")
-    )
+    say(f"prefer: {queue.pair_set}: {loaded.asked} pairs of programs to ask about, in {loaded.problems} problems")
+    why = [
+        (loaded.ordered, "pairs that tests order or that differ in nothing but form"),
+        (loaded.repeated, "candidates whose program another one has"),
+        (loaded.not_run, "candidates that were not run"),
+    ]
+    if any(count for count, _ in why):
+        say(f"prefer: not asked: {', '.join(f'{count} {what}' for count, what in why if count)}")
     if not store.is_complete():
         say("prefer: the run is still at work on this round; start this command again to take in what it adds")
     if not loaded.asked:

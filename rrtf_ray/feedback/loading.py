@@ -20,13 +20,14 @@ _GROUPS = 100
 
 @dataclass
 class Loaded:
-    """Pairs of candidates, and why some are not asked. new: pairs that the database did not know."""
+    """What a round brings. asked: pairs of programs; new: those of them that the database did not know; ordered: pairs
+    that need no person. repeated: candidates whose program another has; not_run: those without a verdict."""
 
     problems: int = 0
     asked: int = 0
     new: int = 0
-    identical: int = 0
     ordered: int = 0
+    repeated: int = 0
     not_run: int = 0
 
 
@@ -41,8 +42,7 @@ def load(queue: Queue, groups: Iterable[Group]) -> Loaded:
                 judged = {_digest(c): c for c in reversed(group.candidates) if c.verdict}
                 loaded.problems += 1
                 loaded.not_run += sum(c.verdict is None for c in group.candidates)
-                num_judged = sum(c.verdict is not None for c in group.candidates)
-                loaded.identical += comb(num_judged, 2) - comb(len(judged), 2)
+                loaded.repeated += sum(c.verdict is not None for c in group.candidates) - len(judged)
                 loaded.ordered += comb(len(judged), 2) - len(pairs)
                 loaded.asked += len(pairs)
                 used = {digest for pair in pairs for digest in (pair.first, pair.second)}

@@ -32,16 +32,17 @@ async function sync() {
   try {
     do {
       isWanted = false;
+      if (!kept.read("key") && (await ask("access")).keys) { askForKey(); break; }
       await outbox.send(sent);
       const settle = isSettling;
       const found = await ask("next", {settle});
       if (settle === isSettling) take(found.pairs);
       progress = await ask("progress");
       showProgress();
+      at("key-form").hidden = true;
     } while (isWanted);
     if (document.body.dataset.offline) say("");
     delete document.body.dataset.offline;
-    at("key-form").hidden = true;
   } catch (error) {
     if (error instanceof NoKey) askForKey(error.message);
     else if (error instanceof Later) {
@@ -224,13 +225,13 @@ function toggleSettling() {
   sync();
 }
 
-function askForKey(message) {
+/** message: why the one that is kept does not work. */
+function askForKey(message = "") {
   at("work").hidden = at("actions").hidden = at("empty").hidden = true;
   pair = ahead = null;
   at("key-form").hidden = false;
   at("key").focus();
-  const isWrong = Boolean(kept.read("key"));
-  say(isWrong ? `That key does not work: ${message}` : "", isWrong);
+  say(message && `That key does not work: ${message}`, Boolean(message));
 }
 
 function scrollBoth(key) {

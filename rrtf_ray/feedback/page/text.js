@@ -1,6 +1,7 @@
 // Programs as pieces that can be shown: `[kind, text]`, line by line. Nothing here touches the page.
 
 const MOST_TOKENS = 20000;  // of one text; what follows is shown plain
+const MOST_MARKS = 2000;  // of one line; what follows is counted
 const KEYWORDS = {
   python: "False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield match case",
   javascript: "async await break case catch class const continue debugger default delete do else export extends false finally for function if import in instanceof let new null of return static super switch this throw true try typeof undefined var void while with yield",
@@ -21,6 +22,10 @@ export function visible(text) {
   let end = 0;
   for (const match of text.matchAll(HIDDEN)) {
     if (match[1] === "\t" || match[1] === "\n") continue;
+    if (found.length > MOST_MARKS) {
+      found.push([`‹${(text.length - end).toLocaleString("en")} more characters of this line are not shown›`, true]);
+      return found;
+    }
     if (match.index > end) found.push([text.slice(end, match.index), false]);
     const points = [...match[0]];
     const code = points[0].codePointAt(0).toString(16).toUpperCase().padStart(4, "0");

@@ -4,7 +4,6 @@ import {cut, rowsOf, wordsOf} from "./diff.js";
 import {linesOf, visible} from "./text.js";
 
 const MOST_LINES = 1000;  // drawn at once
-const MOST_PARTS = 2000;  // of one text; beyond, marks have no colour of their own
 const LEAST_FOLDED = 4;
 const CONTEXT = 2;
 
@@ -17,9 +16,7 @@ export function made(name, kind, text) {
 
 /** Put a text with marks for what could not be seen into a node. */
 export function write(node, text) {
-  const parts = visible(text);
-  if (parts.length > MOST_PARTS) node.append(parts.map(([part]) => part).join(""));
-  else node.append(...parts.map(([part, isMark]) => isMark ? made("span", "mark", part) : part));
+  for (const [part, isMark] of visible(text)) node.append(isMark ? made("span", "mark", part) : part);
 }
 
 function lineOf(pieces, number, kind = "") {
