@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, update
 
 from rrtf_ray.feedback.database import add_missing, insert_votes
-from rrtf_ray.feedback.queue import ASKED, Assignment, Queue
+from rrtf_ray.feedback.queue import ASKED, FREE, Assignment, Queue
 from rrtf_ray.feedback.tables import ASSIGNMENTS, PAIRS, PROBLEMS, PROGRAMS, RESULTS, RETRACTIONS, VOTES
 from rrtf_ray.records import Choice, Vote
 from rrtf_ray.serving.refusals import Refusal
@@ -177,11 +177,13 @@ def look_at_tests(queue: Queue, annotator: str, assignment_id: str) -> Results:
 def progress(queue: Queue, annotator: str) -> Progress:
     """How far one annotator is."""
     with queue.database.reading() as connection:
-        mine = (ASSIGNMENTS.c.annotator == annotator, ASSIGNMENTS.c.pair == PAIRS.c.number)
         open_set = (PAIRS.c.pair_set == queue.pair_set, PAIRS.c.closed.is_(False))
-        held = select(1).where(*mine, ASSIGNMENTS.c.state != "lapsed").exists()
-        free = select(func.count()).where(*open_set, PAIRS.c.free > 0, ~held)
+        free = select(func.count()).select_from(PAIRS).where(*open_set, FREE)
+        mine = (ASSIGNMENTS.c.annotator == annotator, ASSIGNMENTS.c.pair == PAIRS.c.number)
+        given = (*mine, *open_set, FREE, ASSIGNMENTS.c.arm.in_(ASKED), ASSIGNMENTS.c.state != "lapsed")
+        not_for_me = select(func.count()).where(*given)
         waiting = select(func.count()).where(*mine, *open_set, ASSIGNMENTS.c.state.in_(("open", "waiting")))
+        left = [connection.scalar(query) or 0 for query in (free, waiting, not_for_me)]
         paces = (
             select(VOTES.c.seconds)
             .where(VOTES.c.annotator == annotator, VOTES.c.seconds > 0)
@@ -192,7 +194,7 @@ def progress(queue: Queue, annotator: str) -> Progress:
         last = _last(queue, connection, annotator)
         return Progress(
             answered=queue.answered(connection, annotator),
-            left=(connection.scalar(free) or 0) + (connection.scalar(waiting) or 0),
+            left=left[0] + left[1] - left[2],
             seconds=statistics.median(seconds) if seconds else 0.0,
             last=last.vote_id if last is not None and not last.closed else None,
         )

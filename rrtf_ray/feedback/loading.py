@@ -48,9 +48,11 @@ def load(queue: Queue, groups: Iterable[Group]) -> Loaded:
                 used = {digest for pair in pairs for digest in (pair.first, pair.second)}
                 if not used:
                     continue
-                programs = [judged[digest] for digest in sorted(used)]
-                insert_problem(connection, group.problem.id, group.problem.prompt, map(_code, programs))
-                add_missing(connection, RESULTS, [_result(group.problem.id, candidate) for candidate in programs])
+                known = {(p.first, p.second) for p in queue.of_problem(connection, group.problem.id)}
+                if not known.issuperset((pair.first, pair.second) for pair in pairs):
+                    programs = [judged[digest] for digest in sorted(used)]
+                    insert_problem(connection, group.problem.id, group.problem.prompt, map(_code, programs))
+                    add_missing(connection, RESULTS, [_result(group.problem.id, candidate) for candidate in programs])
                 loaded.new += queue.add(connection, pairs, group.problem.language.value)
     return loaded
 

@@ -28,7 +28,7 @@ CLOCK_SLACK_S = 60.0
 """A lease that begins later than this from now was written before the clock was put back."""
 REPEAT_AFTER = 8
 """A repetition comes when its annotator has answered this many pairs since."""
-_FREE = PAIRS.c.free > literal_column("0")  # as the index says it
+FREE = PAIRS.c.free > literal_column("0")  # as the index says it
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Queue:
     def add(self, connection: Connection, pairs: Sequence[Pair], language: str) -> int:
         """Make pairs of one problem part of this set, open to be asked; returns how many were new. What was answered
         or is held stays so."""
-        known = {(p.first, p.second): p for p in self._of_problem(connection, pairs[0].problem_id)} if pairs else {}
+        known = {(p.first, p.second): p for p in self.of_problem(connection, pairs[0].problem_id)} if pairs else {}
         rows = []
         for pair in pairs:
             key = (pair.problem_id, pair.first, pair.second)
@@ -136,7 +136,7 @@ class Queue:
         """Put the problem's chosen pairs in the order that its votes suggest."""
         votes = self.database.votes([problem_id])
         with self.database.reading() as connection:
-            rows = [p for p in self._of_problem(connection, problem_id) if p.arm == "chosen" and p.free > 0]
+            rows = [p for p in self.of_problem(connection, problem_id) if p.arm == "chosen" and p.free > 0]
         pairs = [Pair(p.problem_id, p.first, p.second, p.base) for p in rows]
         asked = zip(rows, priorities(pairs, votes), strict=True)
         changed = [(row.number, priority) for row, priority in asked if priority != row.priority]
@@ -284,7 +284,7 @@ class Queue:
             query = (
                 select(PAIRS)
                 .where(PAIRS.c.pair_set == self.pair_set, PAIRS.c.arm == arm)
-                .where(_FREE, PAIRS.c.closed.is_(False))
+                .where(FREE, PAIRS.c.closed.is_(False))
                 .where(
                     ~select(1)
                     .where(ASSIGNMENTS.c.pair == PAIRS.c.number, ASSIGNMENTS.c.annotator == annotator)
@@ -299,7 +299,8 @@ class Queue:
                 return self.assign(connection, pair.number, annotator, arm, self.sides(pair, annotator, arm))
         return None
 
-    def _of_problem(self, connection: Connection, problem_id: str) -> Sequence[Any]:
+    def of_problem(self, connection: Connection, problem_id: str) -> Sequence[Any]:
+        """The rows of a problem's pairs, of whichever set."""
         return connection.execute(select(PAIRS).where(PAIRS.c.problem_id == problem_id)).all()
 
     def _chance(self, *parts: object) -> float:
