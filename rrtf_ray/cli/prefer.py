@@ -27,8 +27,13 @@ def add(commands: Any) -> None:
     instead.add_argument("--status", action="store_true", help="print votes, agreement, consistency and conflicts")
     instead.add_argument("--export", metavar="FILE", help="write the votes (.parquet or .jsonl)")
     instead.add_argument("--import", metavar="FILE", dest="import_file", help="read votes or pairs from a file")
+    instead.add_argument(
+        "--serve", action="store_true", help="put the page at /prefer of the running Ray Serve service"
+    )
     instead.add_argument("--close", action="store_true", help="take no more votes on the round")
-    prefer.add_argument("--form", default="votes", metavar="NAME", help="what --export writes (default votes)")
+    prefer.add_argument(
+        "--form", choices=("votes", "trl", "preferences"), default="votes", help="what --export writes (default votes)"
+    )
     prefer.add_argument("--json", action="store_true", help="with --status: print one JSON object")
 
 
@@ -108,5 +113,12 @@ def _prefer(args: argparse.Namespace) -> int:
             show_tests=args.show_tests,
             rubric=args.rubric,
         )
-        prefer.ask(place, settings, serving)
+        if not args.serve:
+            prefer.ask(place, settings, serving)
+            return 0
+        asking = prefer.prepare(place, settings, serving)
+
+        from rrtf_ray.deployments.prefer import deploy_on_cluster
+
+        deploy_on_cluster(asking)
     return 0

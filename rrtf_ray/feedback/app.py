@@ -18,6 +18,7 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rrtf_ray import __version__
@@ -233,8 +234,11 @@ class _Headers:
         await self._app(scope, receive, sent)
 
 
-def _file(content: bytes, kind: str) -> Callable[[], Awaitable[Response]]:
-    async def show() -> Response:
+def _file(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    async def show(request: Request) -> Response:
+        path = request.url.path
+        if kind == _KINDS["html"] and not path.endswith("/"):  # below a prefix, where the page's own links need it
+            return RedirectResponse(f"{path}/")
         return Response(content, media_type=kind)
 
     return show

@@ -9,14 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rrtf_ray.errors import InputError
 from rrtf_ray.feedback.database import FeedbackDatabase, sqlite_url
 from rrtf_ray.feedback.queue import Queue, QueueSettings
 from rrtf_ray.identity import fingerprint
 from rrtf_ray.progress import say
+from rrtf_ray.records import Problem, Split
 from rrtf_ray.store.run_dir import RunDir, label
+
+if TYPE_CHECKING:
+    from rrtf_ray.feedback.app import Access
+    from rrtf_ray.feedback.asking import Asking
+    from rrtf_ray.serving.keys import Keys
 
 RUBRIC = (
     "Which program would you rather have in your code base? Look at whether it does what the problem says first, then "
@@ -86,29 +92,45 @@ def ask(place: Place, settings: QueueSettings, serving: Serving) -> None:
 
     Raises InputError for a run without groups, a database, key file or port that cannot be used.
     """
-    from rrtf_ray.feedback.app import make_app
     from rrtf_ray.feedback.server import listen, serve
-    from rrtf_ray.feedback.status import status_of
 
-    access, key_file = _access(serving)
-    text = _rubric(serving.rubric)
-    url, number = place.url(), place.chosen_round()
-    with opened(url) as database, listen(serving.host, serving.port) as listening:
-        queue = Queue(database, place.pair_set(), replace(settings, rubric=fingerprint(text)))
-        _load(queue, RunDir(place.run or ""), number)
-        app = make_app(
-            queue,
-            access,
-            key_file=key_file,
-            show_tests=serving.show_tests,
-            rubric=text,
-            status=lambda: status_of(database.votes()),
-        )
+    asking = asked_of(place, settings, serving)
+    with listen(serving.host, serving.port) as listening, opened(asking.url) as database:
+        _load(place, asking, database)
         shown = f"[{serving.host}]" if ":" in serving.host else serving.host
+        names = asking.access.keys.keys
+        who = f"{len(names)} keys" if names else f"annotator {asking.access.only!r}"
         url = f"http://{shown}:{listening.getsockname()[1]}/"
-        who = f"{len(access.keys.keys)} keys" if not access.keys.open else f"annotator {access.only!r}"
         say(f"prefer: {url} asks {who} - Ctrl+C ends it, and the same command goes on")
-        serve(app, listening)
+        serve(asking.application(database), listening)
+
+
+def prepare(place: Place, settings: QueueSettings, serving: Serving) -> Asking:
+    """Everything but a server: the pairs are in the database. Raises InputError as `ask` does, and without keys."""
+    asking = asked_of(place, settings, serving)
+    if asking.access.keys.open:
+        raise InputError("--serve answers whoever reaches the cluster, so annotators need keys: --keys FILE")
+    with opened(asking.url) as database:
+        _load(place, asking, database)
+    return asking
+
+
+def asked_of(place: Place, settings: QueueSettings, serving: Serving) -> Asking:
+    """The same, without having touched the database."""
+    from rrtf_ray.feedback.asking import Asking
+
+    text = _rubric(serving.rubric)
+    access, fixed = _access(serving)
+    return Asking(
+        url=place.url(),
+        pair_set=place.pair_set(),
+        settings=replace(settings, rubric=fingerprint(text)),
+        access=access,
+        keys_file=str(Path(serving.keys).absolute()) if serving.keys else None,
+        fixed=fixed,
+        show_tests=serving.show_tests,
+        rubric=text,
+    )
 
 
 def close(place: Place) -> None:
@@ -120,15 +142,14 @@ def close(place: Place) -> None:
 
 def show_status(place: Place, as_json: bool) -> None:
     """Print what was said."""
-    from rrtf_ray.feedback.status import status_of
+    from rrtf_ray.feedback.status import status_of, status_text
 
     with opened(place.url()) as database:
         found = status_of(database.votes())
     if as_json:
         print(json.dumps(found))
         return
-    for name, value in _lines(found):
-        print(f"{name:<40} {value}")
+    print(status_text(found))
 
 
 def export(place: Place, path: str, form: str) -> None:
@@ -136,8 +157,7 @@ def export(place: Place, path: str, form: str) -> None:
     from rrtf_ray.feedback.exchange import export_votes
 
     with opened(place.url()) as database:
-        export_votes(database, path, form)
-    say(f"prefer: {path} has the votes ({form})")
+        say(f"prefer: {export_votes(database, path, form)} rows ({form}) in {path}")
 
 
 def import_(place: Place, path: str) -> None:
@@ -145,7 +165,7 @@ def import_(place: Place, path: str) -> None:
     from rrtf_ray.feedback.exchange import import_votes
 
     with opened(place.url()) as database:
-        say(f"prefer: {import_votes(path, database)} new votes from {path}")
+        say(f"prefer: {import_votes(path, database, _problems(place))} new votes from {path}")
 
 
 @contextmanager
@@ -158,10 +178,18 @@ def opened(url: str) -> Iterator[FeedbackDatabase]:
         database.close()
 
 
-def _load(queue: Queue, run: RunDir, number: int) -> None:
+def _problems(place: Place) -> Iterator[Problem]:
+    """The run's, to which the rows of a file may belong."""
+    if place.run is not None:
+        for split in Split:
+            yield from RunDir(place.run).problems(split).read()
+
+
+def _load(place: Place, asking: Asking, database: FeedbackDatabase) -> None:
     from rrtf_ray.feedback.loading import load
 
-    store = run.groups(number)
+    queue = Queue(database, asking.pair_set, asking.settings)
+    store = RunDir(place.run or "").groups(place.chosen_round())
     loaded = load(queue, store.read())
     say(f"prefer: {queue.pair_set}: {loaded.asked} pairs of programs to ask about, in {loaded.problems} problems")
     why = [
@@ -177,11 +205,11 @@ def _load(queue: Queue, run: RunDir, number: int) -> None:
         say("prefer: there is nothing to ask")
 
 
-def _access(serving: Serving) -> tuple[Any, Any]:
-    """(Access, KeyFile or None). Raises InputError where everyone could vote from anywhere."""
+def _access(serving: Serving) -> tuple[Access, Keys]:
+    """Who may use the page, and the keys that are in no file. Raises InputError where everyone could vote."""
     from rrtf_ray.feedback.app import Access
     from rrtf_ray.feedback.server import LOOPBACK
-    from rrtf_ray.serving.keys import ENVIRONMENT, KeyFile, load_keys
+    from rrtf_ray.serving.keys import ENVIRONMENT, load_keys
 
     environment = os.environ.get(ENVIRONMENT)
     keys = load_keys(serving.keys, environment)
@@ -193,14 +221,13 @@ def _access(serving: Serving) -> tuple[Any, Any]:
             )
         if unknown := sorted(set(serving.leads) - names):
             raise InputError(f"--lead {unknown[0]!r} has no key; there are {', '.join(sorted(names))}")
-        file = KeyFile(serving.keys, load_keys(None, environment)) if serving.keys else None
-        return Access(keys, leads=frozenset(serving.leads)), file
+        return Access(keys, leads=frozenset(serving.leads)), load_keys(None, environment)
     if serving.host not in LOOPBACK:
         raise InputError(
             f"--host {serving.host} is open to others, so annotators need keys: `rrtf key NAME >> keys.txt`, then "
             "--keys keys.txt"
         )
-    return Access(only=serving.annotator or _login()), None
+    return Access(only=serving.annotator or _login()), keys
 
 
 def _login() -> str:
@@ -219,18 +246,6 @@ def _rubric(path: str | None) -> str:
     if not 0 < len(text) <= 4000:
         raise InputError(f"--rubric {path!r} has {len(text)} characters; give 1 to 4000 of plain text")
     return text
-
-
-def _lines(found: Any, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """`name.of.a.figure`, value."""
-    if isinstance(found, dict) and found:
-        for name, value in found.items():
-            yield from _lines(value, f"{prefix}.{name}" if prefix else str(name))
-    elif isinstance(found, list) and found and isinstance(found[0], dict | list):
-        for number, value in enumerate(found, 1):
-            yield from _lines(value, f"{prefix}.{number}")
-    else:
-        yield prefix, found
 
 
 def _numbers(rounds: list[int]) -> str:
