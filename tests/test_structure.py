@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "planning": {"progress", "config", "store", "problems", "quickstart"},
     "serving": {"config", "fim"},
     "feedback": {"progress", "config", "config_file", "store", "core", "problems", "serving"},
-    "deployments": {"progress", "config", "config_file", "store", "cluster", "engines", "serving"},
+    "deployments": {"progress", "config", "config_file", "store", "cluster", "engines", "serving", "feedback"},
     "stages": {"progress", "config", "store", "fim", "core", "sandbox", "execution", "problems", "quickstart"}
     | {"report", "feedback", "cluster", "engines", "training", "deployments"},
     "quantize": {"progress", "config", "store", "core", "cluster", "engines", "stages"},

@@ -12,10 +12,23 @@ import sys
 from collections.abc import Sequence
 
 from rrtf_ray import __version__
-from rrtf_ray.cli import ablate, benchmark, compare, doctor, plan, problems, quantize, report, serving, stages, verify
+from rrtf_ray.cli import (
+    ablate,
+    benchmark,
+    compare,
+    doctor,
+    plan,
+    prefer,
+    problems,
+    quantize,
+    report,
+    serving,
+    stages,
+    verify,
+)
 from rrtf_ray.errors import RRTFError
 
-_GROUPS = (stages, report, plan, quantize, problems, verify, benchmark, compare, ablate, serving, doctor)
+_GROUPS = (stages, report, prefer, plan, quantize, problems, verify, benchmark, compare, ablate, serving, doctor)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,14 +10,17 @@ bound.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import combinations
 
 from rrtf_ray.config import RankConfig
 from rrtf_ray.core.preference import preferences
+from rrtf_ray.core.sameness import normal_form
 from rrtf_ray.identity import program_digest
 from rrtf_ray.records import (
     Candidate,
     Group,
+    Language,
     Outcome,
     Preference,
     RankedCandidate,
@@ -48,19 +51,15 @@ def test_score(outcome: Outcome, pass_ratio: float, config: RankConfig) -> float
 def rank(group: Group, config: RankConfig, votes: Iterable[Vote] = ()) -> Ranking:
     """Order a group's candidates by score, best first; ties keep the order teacher, human, student, id.
 
-    votes: on this problem; those on programs that the group does not have still say how good the others are. Candidates
-    that the machinery failed on, and repetitions of the same code among students or among the others, are left out and
-    counted in `dropped`.
+    votes: on this problem; those on programs that the group does not have still say how good the others are, and
+    programs that differ in their looks only share theirs. Candidates that the machinery failed on, and repetitions of
+    the same code among students or among the others, are left out and counted in `dropped`.
     """
     judged = [c for c in group.candidates if c.verdict and c.verdict.outcome is not Outcome.SANDBOX_ERROR]
     same: dict[tuple[bool, str], list[Candidate]] = {}
     for candidate in judged:
         same.setdefault((candidate.source is Source.STUDENT, digest_of(candidate)), []).append(candidate)
-    votes = tuple(votes)
-    preferred = {
-        source: preferences((v for v in votes if v.source is source), config.vote_prior) if votes else {}
-        for source in VoteSource
-    }
+    preferred = _preferred(judged, group.problem.language, tuple(votes), config)
     places = (_place(equal[0], len(equal), preferred, config) for equal in same.values())
     ranked = sorted(places, key=_best_first)
     return Ranking(
@@ -99,6 +98,26 @@ def inversions(ranking: Ranking) -> list[tuple[RankedCandidate, RankedCandidate]
         by_tests = first.test_score > second.test_score
         if by_tests and first.people and second.people and second.people.low > first.people.high:
             found.append((first, second))
+    return found
+
+
+def _preferred(
+    candidates: Iterable[Candidate], language: Language, votes: tuple[Vote, ...], config: RankConfig
+) -> dict[VoteSource, dict[str, Preference]]:
+    """What each source's votes say of the candidates, by digest."""
+    if not votes:
+        return {source: {} for source in VoteSource}
+    looks = {digest_of(c): normal_form(c.program or c.completion, language) for c in candidates}
+    shared: dict[str, str] = {}
+    for digest, look in looks.items():
+        shared.setdefault(look, digest)
+    stands_for = {digest: shared[look] for digest, look in looks.items()}
+    renamed = [(stands_for.get(v.left, v.left), stands_for.get(v.right, v.right), v) for v in votes]
+    pooled = [replace(vote, left=left, right=right) for left, right, vote in renamed if left != right]
+    found = {}
+    for source in VoteSource:
+        said = preferences((vote for vote in pooled if vote.source is source), config.vote_prior)
+        found[source] = {digest: said[stands] for digest, stands in stands_for.items() if stands in said}
     return found
 
 

@@ -43,7 +43,7 @@ def rollout(model: str, name: str) -> None:
     """
     log = Path(tempfile.gettempdir()) / f"rrtf-rollout-{os.getpid()}.log"
     with only_our_lines(str(log)):
-        _connect()
+        connect()
         _rollout(model, name)
 
 
@@ -83,7 +83,8 @@ def _rollout(model: str, name: str) -> None:
     say(f"rollout: number {old} has ended")
 
 
-def _connect() -> None:
+def connect() -> None:
+    """Join the cluster at RAY_ADDRESS or of this machine. Raises ConfigError where none runs."""
     if ray.is_initialized():
         return
     try:

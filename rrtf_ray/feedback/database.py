@@ -6,9 +6,10 @@ brought up to date by Alembic when a database is opened.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from rrtf_ray.records import Choice, Vote, VoteSource
 
 BUSY_S = 10.0
 """How long a statement waits for a database that another process has locked."""
+_MOST_NAMED = 500
+"""Problems that a query names; of more, all votes are read."""
+_MIGRATING = 0x72727466
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -54,7 +58,10 @@ class FeedbackDatabase:
                 f"{self._shown!r} is no database URL that can be used ({first_line(error)}); give one such as "
                 "sqlite:///feedback.sqlite, or postgresql+psycopg://user@host/name with `pip install psycopg[binary]`"
             ) from None
-        if self.engine.dialect.name == "sqlite":
+        self._is_sqlite = self.engine.dialect.name == "sqlite"
+        # SQLite has one writer; threads that wait here get their turn sooner than by its own retries.
+        self._turn = threading.Lock() if self._is_sqlite else nullcontext()
+        if self._is_sqlite:
             event.listen(self.engine, "connect", _durable_sqlite)
         self._migrate()
 
@@ -64,49 +71,39 @@ class FeedbackDatabase:
 
     def add_problem(self, problem_id: str, prompt: str, programs: Iterable[str]) -> list[str]:
         """Know a problem and programs of it; returns their digests, in order. What is known stays as it is."""
-        codes = {program_digest(code): code for code in programs}
         with self.writing() as connection:
-            _add_missing(connection, PROBLEMS, [{"problem_id": problem_id, "prompt": prompt}])
-            rows = [{"problem_id": problem_id, "digest": digest, "code": code} for digest, code in codes.items()]
-            _add_missing(connection, PROGRAMS, rows)
-        return list(codes)
+            return insert_problem(connection, problem_id, prompt, programs)
 
     def load(self, problems: Mapping[str, str], programs: Iterable[tuple[str, str]], votes: Iterable[Vote]) -> int:
         """Know problems (prompts by id), programs (problem ids and codes) and votes on them, all or nothing; returns
         how many votes were new (by id). What is known stays as it is."""
         with self.writing() as connection:
-            _add_missing(connection, PROBLEMS, [{"problem_id": id_, "prompt": text} for id_, text in problems.items()])
+            add_missing(connection, PROBLEMS, [{"problem_id": id_, "prompt": text} for id_, text in problems.items()])
             rows = [{"problem_id": id_, "digest": program_digest(code), "code": code} for id_, code in programs]
-            _add_missing(connection, PROGRAMS, rows)
-            return _add_missing(connection, VOTES, [asdict(vote) for vote in votes])
+            add_missing(connection, PROGRAMS, rows)
+            return add_missing(connection, VOTES, [asdict(vote) for vote in votes])
 
     def add(self, votes: Iterable[Vote]) -> int:
         """Store votes, all or none; returns how many were new (by id).
 
         Raises InputError for a vote on a program that the database does not know.
         """
-        votes = list(votes)
         with self.writing() as connection:
-            for vote in votes:
-                for digest in (vote.left, vote.right):
-                    if program_of(connection, vote.problem_id, digest) is None:
-                        raise InputError(
-                            f"vote {vote.id!r} is on program {digest} of problem {vote.problem_id!r}, which this "
-                            "database does not know; import the run or file that has the program first"
-                        )
-            return _add_missing(connection, VOTES, [asdict(vote) for vote in votes])
+            return insert_votes(connection, list(votes))
 
     def retract(self, vote_id: str) -> bool:
         """Take a vote back; returns whether that changed anything. Raises InputError for an unknown vote."""
         with self.writing() as connection:
             if connection.scalar(select(func.count()).where(VOTES.c.id == vote_id)) == 0:
                 raise InputError(f"there is no vote {vote_id!r} to take back")
-            return bool(_add_missing(connection, RETRACTIONS, [{"vote_id": vote_id, "at": time.time()}]))
+            return bool(add_missing(connection, RETRACTIONS, [{"vote_id": vote_id, "at": time.time()}]))
 
     def votes(self, problem_ids: Iterable[str] | None = None) -> list[Vote]:
         """All votes that count, in the order in which they came; problem_ids: only those on these problems."""
         wanted = None if problem_ids is None else set(problem_ids)
         query = select(VOTES).where(VOTES.c.id.not_in(select(RETRACTIONS.c.vote_id))).order_by(VOTES.c.number)
+        if wanted is not None and len(wanted) <= _MOST_NAMED:
+            query = query.where(VOTES.c.problem_id.in_(wanted))
         with self.reading() as connection:
             rows = connection.execute(query).mappings()
             return [vote_of(row) for row in rows if wanted is None or row["problem_id"] in wanted]
@@ -143,8 +140,14 @@ class FeedbackDatabase:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is on disk when the block ends, or has left no trace."""
-        with self._explained(), self.engine.begin() as connection:
+        with self._explained(), self._turn, self.engine.begin() as connection:
+            self._write_alone(connection)
             yield connection
+
+    def _write_alone(self, connection: Connection) -> None:
+        """SQLite would begin as a reader, and refuse to write where another has written since."""
+        if self._is_sqlite:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -161,6 +164,9 @@ class FeedbackDatabase:
         scripts = ScriptDirectory.from_config(config)
         try:
             with self.engine.begin() as connection:
+                self._write_alone(connection)
+                if self.engine.dialect.name == "postgresql":  # of two that open a new database, one waits
+                    connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
                 current = MigrationContext.configure(connection).get_current_revision()
                 if current == scripts.get_current_head():
                     return
@@ -188,7 +194,28 @@ def program_of(connection: Connection, problem_id: str, digest: str) -> str | No
     return found
 
 
-def _add_missing(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> int:
+def insert_problem(connection: Connection, problem_id: str, prompt: str, programs: Iterable[str]) -> list[str]:
+    """As FeedbackDatabase.add_problem, in a transaction that the caller has begun."""
+    codes = {program_digest(code): code for code in programs}
+    add_missing(connection, PROBLEMS, [{"problem_id": problem_id, "prompt": prompt}])
+    rows = [{"problem_id": problem_id, "digest": digest, "code": code} for digest, code in codes.items()]
+    add_missing(connection, PROGRAMS, rows)
+    return list(codes)
+
+
+def insert_votes(connection: Connection, votes: list[Vote]) -> int:
+    """As FeedbackDatabase.add, in a transaction that the caller has begun."""
+    for vote in votes:
+        for digest in (vote.left, vote.right):
+            if program_of(connection, vote.problem_id, digest) is None:
+                raise InputError(
+                    f"vote {vote.id!r} is on program {digest} of problem {vote.problem_id!r}, which this "
+                    "database does not know; import the run or file that has the program first"
+                )
+    return add_missing(connection, VOTES, [asdict(vote) for vote in votes])
+
+
+def add_missing(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> int:
     """Insert the rows whose unique key is not there; returns how many."""
     if not rows:
         return 0
@@ -196,7 +223,7 @@ def _add_missing(connection: Connection, table: Any, rows: list[dict[str, Any]])
     if connection.dialect.name not in ("sqlite", "postgresql") or not connection.dialect.insert_executemany_returning:
         return sum(_inserted(connection, table, row) for row in rows)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).on_conflict_do_nothing().returning(table.c[0])
+    statement = dialect.insert(table).on_conflict_do_nothing().returning(*table.primary_key)
     return len(connection.execute(statement, rows).all())
 
 

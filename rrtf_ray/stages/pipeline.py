@@ -31,7 +31,7 @@ from rrtf_ray.stages.preflight import check_training
 from rrtf_ray.stages.produce import execute, sample, sample_and_execute
 from rrtf_ray.stages.tally import numbers
 from rrtf_ray.stages.train import train
-from rrtf_ray.stages.voting import check_votes, expects_votes, rank_round
+from rrtf_ray.stages.voting import check_votes, rank_round, streamed_rankings
 from rrtf_ray.store.files import absolute, exists, read_bytes, read_json, write_bytes, write_json
 from rrtf_ray.store.run_dir import RunDir, label
 
@@ -147,7 +147,7 @@ def sample_and_rank(config: Config, run: RunDir, round: int, seconds: Seconds) -
             student,
             round,
             f"sample+execute {round}",
-            None if expects_votes(config, run) else run.rankings(round),
+            streamed_rankings(config, run, round),
         )
         sampled = evaluation_of(run.groups(round), student, None, config.evaluate.k)
         for line in describe(sampled):

@@ -113,8 +113,7 @@ def rank_groups(
             "udf_modifying_row_count": False,
         },
     )
-    settings = _rank_settings(config) | ({"votes": voted} if voted else {})
-    return _run(_Work(name, source, sink, [step], settings), config)
+    return _run(_Work(name, source, sink, [step], _rank_settings(config, voted)), config)
 
 
 def _rank_table(table: pa.Table, config: RankConfig, votes: Any) -> pa.Table:
@@ -180,8 +179,11 @@ def _execute_settings(config: Config) -> dict[str, Any]:
     return {"execute": config.execute.model_dump(mode="json", exclude=_SPREAD["execute"])}
 
 
-def _rank_settings(config: Config) -> dict[str, Any]:
-    return {"rank": config.rank.model_dump(mode="json")}
+def _rank_settings(config: Config, voted: str = "") -> dict[str, Any]:
+    """voted: see rank_groups. What votes weigh counts only where there are some."""
+    if voted:
+        return {"rank": config.rank.model_dump(mode="json"), "votes": voted}
+    return {"rank": config.rank.model_dump(mode="json", exclude={"judge_weight", "editor_weight", "vote_prior"})}
 
 
 @dataclass(frozen=True, slots=True)

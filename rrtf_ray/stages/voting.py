@@ -18,11 +18,12 @@ from rrtf_ray.errors import InputError
 from rrtf_ray.feedback.database import FeedbackDatabase, sqlite_url
 from rrtf_ray.identity import fingerprint
 from rrtf_ray.progress import say
-from rrtf_ray.records import Choice, Split, Vote, VoteSource
+from rrtf_ray.records import Choice, Ranking, Split, Vote, VoteSource
 from rrtf_ray.schemas import to_row
 from rrtf_ray.stages.produce import rank_groups
 from rrtf_ray.stages.tally import Tally
 from rrtf_ray.store.files import MANIFEST, exists, is_local, join, remove
+from rrtf_ray.store.rows import STARTED, RowStore
 from rrtf_ray.store.run_dir import RunDir
 
 LOOK_S = 5.0
@@ -31,9 +32,11 @@ TELL_S = 60.0
 _SHOWN = 5
 
 
-def expects_votes(config: Config, run: RunDir) -> bool:
-    """Whether rankings may depend on votes, so that they are not made along with the groups."""
-    return config.feedback.min_votes > 0 or _url(config, run) is not None
+def streamed_rankings(config: Config, run: RunDir, round: int) -> RowStore[Ranking] | None:
+    """Where rankings go along with their groups; None where they may depend on votes and have not been begun."""
+    rankings = run.rankings(round)
+    expects_votes = config.feedback.min_votes > 0 or _url(config, run) is not None
+    return None if expects_votes and not exists(join(rankings.uri, STARTED)) else rankings
 
 
 def check_votes(config: Config, run: RunDir) -> None:
@@ -45,37 +48,39 @@ def check_votes(config: Config, run: RunDir) -> None:
 def rank_round(config: Config, run: RunDir, round: int, name: str) -> Tally:
     """Rankings of a round's executed groups, by tests and by the votes that there are.
 
-    Waits for feedback.min_votes first.
+    Waits for feedback.min_votes first, once.
     """
     rankings, kept = run.rankings(round), run.votes(round)
     if exists(join(run.checkpoint(round), MANIFEST)) or exists(run.training_state(round)):
         votes = list(kept.read()) if kept.is_complete() else []
     else:
-        votes = _votes(config, run, round)
-        identity = _identity(votes)
-        known = kept.is_complete() and kept.manifest()["fingerprint"] == identity
-        if not known and (votes or kept.is_complete()):
+        before = kept.manifest() if kept.is_complete() else {"fingerprint": _identity([]), "waited_for": 0}
+        waits = config.feedback.min_votes > before["waited_for"]
+        votes = _votes(config, run, round, waits)
+        now = {"fingerprint": _identity(votes), "waited_for": max(config.feedback.min_votes, before["waited_for"])}
+        if now["fingerprint"] != before["fingerprint"]:
             if rankings.is_complete():
                 say(f"{name}: the votes have changed since round {round} was ranked: it is ranked again")
-            for place in (rankings.uri, kept.uri):
-                remove(place)
-            kept.begin(identity, {})
+            remove(rankings.uri)
+        if any(now[key] != before[key] for key in now):
+            remove(kept.uri)
+            kept.begin(now["fingerprint"], {})
             kept.write(votes)
-            kept.finish({"rows": len(votes), "fingerprint": identity})
+            kept.finish({"rows": len(votes), **now})
     tally = rank_groups(config, run.groups(round), rankings, name, votes, _identity(votes) if votes else "")
     if votes:
         _report(name, run, round, votes)
     return tally
 
 
-def _votes(config: Config, run: RunDir, round: int) -> list[Vote]:
+def _votes(config: Config, run: RunDir, round: int, waits: bool) -> list[Vote]:
     """Those on the run's train problems that count, in the order in which they came."""
     url = _url(config, run)
     if url is None:
         return []
     database = FeedbackDatabase(url)
     try:
-        if config.feedback.min_votes:
+        if waits:
             _wait(config, run, round, database)
         return database.votes(run.problems(Split.TRAIN).ids())
     finally:

@@ -163,3 +163,19 @@ def test_a_replayed_preference_and_votes_add_up_within_the_bound():
     liked, other = candidate("s0", Outcome.PASSED, preference=0.9), candidate("s1", Outcome.PASSED)
     ranking = rank(group(liked, other), CONFIG, votes_for(liked, other, count=30))
     assert ranking.candidates[0].human_bonus == pytest.approx(CONFIG.human_weight)
+
+
+def test_programs_that_differ_in_their_looks_share_their_votes():
+    plain, other = (
+        candidate(id_, Outcome.PASSED, completion=code)
+        for id_, code in (
+            ("s0", "def f(x):\n    return x + x\n"),
+            ("s2", "def f(x):\n    return 2 * x\n"),
+        )
+    )
+    twin = candidate("s1", Outcome.PASSED, completion="def f(y):\n    # twice\n    return y + y\n")
+    ranking = rank(group(plain, twin, other), CONFIG, votes_for(plain, other, count=5))
+    bonuses = {c.candidate_id: c.human_bonus for c in ranking.candidates}
+    assert bonuses["s0"] == bonuses["s1"] > 0 > bonuses["s2"]
+    between_twins = votes_for(twin, plain, count=5)
+    assert rank(group(plain, twin, other), CONFIG, between_twins).reason is Reason.TIED

@@ -1,0 +1,1 @@
+"""Figures of the feedback: a module each, with `measure(...)` and `GOALS`."""
