@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from rrtf_ray.config import Config
@@ -54,9 +55,9 @@ def rank_round(config: Config, run: RunDir, round: int, name: str) -> Tally:
     if exists(join(run.checkpoint(round), MANIFEST)) or exists(run.training_state(round)):
         votes = list(kept.read()) if kept.is_complete() else []
     else:
-        before = kept.manifest() if kept.is_complete() else {"fingerprint": _identity([]), "waited_for": 0}
-        waits = config.feedback.min_votes > before["waited_for"]
-        votes = _votes(config, run, round, waits)
+        nothing: dict[str, Any] = {"fingerprint": _identity([]), "waited_for": 0}
+        before = kept.manifest() if kept.is_complete() else nothing
+        votes = _votes(config, run, round, waits=config.feedback.min_votes > before["waited_for"])
         now = {"fingerprint": _identity(votes), "waited_for": max(config.feedback.min_votes, before["waited_for"])}
         if now["fingerprint"] != before["fingerprint"]:
             if rankings.is_complete():
