@@ -85,7 +85,8 @@ def _sections(section: type[Section], prefix: str, *, intro: bool = True) -> Ite
     for name, inner in nested:
         if inner not in seen:
             seen.add(inner)
-            yield from _sections(inner, f"{prefix}.{name}" if prefix else name)
+            by_name = typing.get_origin(section.model_fields[name].annotation) is dict
+            yield from _sections(inner, ".".join(filter(None, (prefix, name, "NAME" if by_name else ""))))
 
 
 def _table(fields: list[tuple[str, FieldInfo]], prefix: str) -> str:
