@@ -13,8 +13,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-WINDOW_S = 2.0
-"""Over which the answered rate is measured."""
+FIRST = 20.0
+"""Requests a second at the start where no limit is known; twice as many after each second, until a refusal."""
+WINDOWS_S = (1.0, 10.0)
+"""Over which the answered rate is measured: a short one for a rate that rises, a long one for slow endpoints."""
 BELOW = 0.97
 """The rate after a refusal, of the rate that was answered."""
 RISE = 0.002
@@ -70,6 +72,7 @@ class Pace:
         self._tokens = Bucket(tokens_per_minute / 60 if tokens_per_minute else math.inf, TOKENS_BURST_S, now)
         self._turn = asyncio.Lock()
         self._answered: deque[float] = deque()
+        self._started: float | None = None
         self._base = math.inf
         self._slowed_at = -math.inf
         self._paused_until = -math.inf
@@ -89,6 +92,8 @@ class Pace:
 
     def take(self, tokens: int) -> float:
         """A request goes out now; returns when that is."""
+        if self._started is None:
+            self._started = self._clock()
         self._requests.take(1)
         self._tokens.take(tokens)
         return self._clock()
@@ -96,7 +101,8 @@ class Pace:
     def rate(self, now: float) -> float:
         """Requests a second that may go out."""
         if math.isinf(self._base):
-            return self._most
+            since = now - (now if self._started is None else self._started)
+            return self._most if math.isfinite(self._most) else FIRST * 2.0 ** min(1000.0, since)
         since = now - self._slowed_at
         return min(self._most, self._base * math.exp(min(700.0, RISE * since * since)))
 
@@ -104,7 +110,7 @@ class Pace:
         """A request was answered; spare_tokens: how many fewer it took than it was thought to."""
         now = self._clock()
         self._answered.append(now)
-        while self._answered[0] < now - WINDOW_S:
+        while self._answered[0] < now - max(WINDOWS_S):
             self._answered.popleft()
         self._tokens.take(-spare_tokens)
 
@@ -118,7 +124,7 @@ class Pace:
             self._paused_until = max(self._paused_until, now + retry_after)
         if sent_at <= self._slowed_at:
             return
-        answered = sum(at > now - WINDOW_S for at in self._answered) / WINDOW_S
+        answered = max(sum(at > now - window for at in self._answered) / window for window in WINDOWS_S)
         # Where nothing was answered there is no rate to go by: one a second, and half of that at each further refusal.
         self._base = max(SLOWEST, BELOW * min(answered, self.rate(now)) or min(1.0, self.rate(now) / 2))
         self._slowed_at = now

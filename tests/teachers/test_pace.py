@@ -97,9 +97,11 @@ def test_a_capacity_that_goes_up_is_found_again(clock):
 
 def test_refusals_of_requests_in_flight_count_once(clock):
     pace = Pace(None, None, clock)
-    for _ in range(100):
+    pace.take(1)
+    clock.now += 10
+    for _ in range(50):
         pace.answered(0)
-    clock.now += 1
+    clock.now += 0.6
     for _ in range(20):
         pace.refused(clock.now - 0.5, None)
     assert pace.rate(clock.now) == pytest.approx(BELOW * 50)

@@ -1,0 +1,1 @@
+"""Figures of feedback: votes, the page, and teachers."""
