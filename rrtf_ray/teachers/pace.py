@@ -17,9 +17,9 @@ FIRST = 20.0
 """Requests a second at the start where no limit is known; twice as many after each second, until a refusal."""
 WINDOWS_S = (1.0, 10.0)
 """Over which the answered rate is measured: a short one for a rate that rises, a long one for slow endpoints."""
-BELOW = 0.97
+BELOW = 0.96
 """The rate after a refusal, of the rate that was answered."""
-RISE = 0.002
+RISE = 0.008
 """The rate t seconds after a refusal is exp(RISE * t**2) times that."""
 SLOWEST = 1 / 60
 """Requests a second that are tried however often the endpoint refuses."""
@@ -32,10 +32,10 @@ TOKENS_BURST_S = 10.0
 class Bucket:
     """Fills by `rate` a second up to `burst_s` seconds' worth (at least one); what is taken may leave it in debt."""
 
-    def __init__(self, rate: float, burst_s: float, now: float) -> None:
+    def __init__(self, rate: float, burst_s: float, now: float, *, full: bool) -> None:
         self.rate = rate
         self._burst_s = burst_s
-        self._level = self._room
+        self._level = self._room if full else 1.0
         self._at = now
 
     @property
@@ -68,8 +68,8 @@ class Pace:
         now = clock()
         self._clock = clock
         self._most = requests_per_minute / 60 if requests_per_minute else math.inf
-        self._requests = Bucket(self._most, BURST_S, now)
-        self._tokens = Bucket(tokens_per_minute / 60 if tokens_per_minute else math.inf, TOKENS_BURST_S, now)
+        self._requests = Bucket(self._most, BURST_S, now, full=False)
+        self._tokens = Bucket(tokens_per_minute / 60 if tokens_per_minute else math.inf, TOKENS_BURST_S, now, full=True)
         self._turn = asyncio.Lock()
         self._answered: deque[float] = deque()
         self._started: float | None = None
@@ -125,6 +125,7 @@ class Pace:
         if sent_at <= self._slowed_at:
             return
         answered = max(sum(at > now - window for at in self._answered) / window for window in WINDOWS_S)
-        # Where nothing was answered there is no rate to go by: one a second, and half of that at each further refusal.
-        self._base = max(SLOWEST, BELOW * min(answered, self.rate(now)) or min(1.0, self.rate(now) / 2))
+        rate = self.rate(now)
+        # One refusal takes no more than half away: where little was answered so far, that says little.
+        self._base = max(SLOWEST, BELOW * min(answered, rate), rate / 2)
         self._slowed_at = now

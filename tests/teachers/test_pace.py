@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rrtf_ray.teachers.pace import BELOW, SLOWEST, Pace
+from rrtf_ray.teachers.pace import BELOW, FIRST, SLOWEST, Pace
 from rrtf_ray.teachers.troubles import retry_after
 
 
@@ -98,24 +98,32 @@ def test_a_capacity_that_goes_up_is_found_again(clock):
 def test_refusals_of_requests_in_flight_count_once(clock):
     pace = Pace(None, None, clock)
     pace.take(1)
-    clock.now += 10
-    for _ in range(50):
+    clock.now += 1  # twice the first rate by now
+    for _ in range(30):
         pace.answered(0)
-    clock.now += 0.6
+    clock.now += 1e-6
     for _ in range(20):
-        pace.refused(clock.now - 0.5, None)
-    assert pace.rate(clock.now) == pytest.approx(BELOW * 50)
+        pace.refused(clock.now, None)
+    assert pace.rate(clock.now) == pytest.approx(BELOW * 30)
 
 
 def test_without_any_answer_it_halves_down_to_the_slowest(clock):
     pace = Pace(None, None, clock)
     rates = []
-    for _ in range(10):
+    for _ in range(20):
         pace.refused(clock.now, None)
         rates.append(pace.rate(clock.now))
         clock.now += 0.01
-    assert rates[:3] == pytest.approx([1.0, 0.5, 0.25], rel=1e-3)
+    assert rates[:3] == pytest.approx([FIRST / 2, FIRST / 4, FIRST / 8], rel=1e-3)
     assert rates[-1] == pytest.approx(SLOWEST)
+
+
+def test_a_known_limit_is_soon_reached_again_after_a_refusal(clock):
+    pace = Pace(3000, None, clock)
+    refusals = iter([False])
+    sent, refused = sent_in(pace, clock, 20, lambda at: next(refusals, True))
+    assert refused == 1
+    assert sent >= 0.8 * 50 * 20
 
 
 def test_a_pause_that_is_asked_for_is_kept(clock):
