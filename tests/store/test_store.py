@@ -1,14 +1,17 @@
 import os
 import subprocess
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rrtf_ray.errors import InputError, StageError
-from rrtf_ray.records import Problem
+from rrtf_ray.records import Group, Outcome, Problem
+from rrtf_ray.schemas import schema_of, to_table
 from rrtf_ray.store.files import exists, join, local_copy, read_json, remove, upload_dir, write_bytes, write_json
 from rrtf_ray.store.rows import RowStore
 from rrtf_ray.store.run_dir import RunDir
-from tests.records_for_tests import problem
+from tests.records_for_tests import candidate, group, problem
 
 
 @pytest.fixture
@@ -150,11 +153,6 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_groups_of_a_version_without_teachers_answers_are_read(tmp_path):
     """Their files have no column `answers` in the problem, and no `repairs` in the candidates."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from rrtf_ray.records import Group
-    from rrtf_ray.schemas import schema_of
 
     def older(kind):
         if pa.types.is_struct(kind):
