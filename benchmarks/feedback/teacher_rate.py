@@ -1,7 +1,7 @@
 """How much of an endpoint's capacity a teacher uses, and how often it is refused: a local server takes 50 requests a
 second and answers any more with 429.
 
-    python -m benchmarks.feedback.teacher_rate --seconds 20 --json
+    python -m benchmarks.feedback.teacher_rate --seconds 30 --json
 
 `known`: requests_per_minute is set to the capacity; `found`: no limit is set, and the 429s show it. `from_cache`: the
 requests that the same questions take again.
@@ -122,7 +122,7 @@ def measured(questions: int, ledger: Path, **settings: Any) -> dict[str, float]:
 
 
 def main() -> None:
-    options = arguments(__doc__, seconds=20.0)
+    options = arguments(__doc__, seconds=30.0)
     questions = int(options.seconds * CAPACITY)
     with tempfile.TemporaryDirectory() as folder:
         known = measured(questions, Path(folder, "known.sqlite"), requests_per_minute=60 * CAPACITY)

@@ -12,6 +12,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 FIRST = 20.0
 """Requests a second at the start where no limit is known; twice as many after each second, until a refusal."""
@@ -19,14 +20,28 @@ WINDOWS_S = (1.0, 10.0)
 """Over which the answered rate is measured: a short one for a rate that rises, a long one for slow endpoints."""
 BELOW = 0.96
 """The rate after a refusal, of the rate that was answered."""
-RISE = 0.008
-"""The rate t seconds after a refusal is exp(RISE * t**2) times that."""
 SLOWEST = 1 / 60
 """Requests a second that are tried however often the endpoint refuses."""
 BURST_S = 0.1
 """How much of a rate may be caught up at once, after a moment without requests."""
 TOKENS_BURST_S = 10.0
 """The same for tokens: a request takes many at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How far one refusal upsets a rate.
+
+    least: what it leaves of it. rise: t seconds later the rate is exp(rise * t**2) times that.
+    """
+
+    least: float
+    rise: float
+
+
+KNOWN = Trust(0.8, 0.04)
+"""A limit that somebody set: a refusal at it comes of unevenness on the way."""
+GUESSED = Trust(0.5, 0.008)
 
 
 class Bucket:
@@ -68,6 +83,7 @@ class Pace:
         now = clock()
         self._clock = clock
         self._most = requests_per_minute / 60 if requests_per_minute else math.inf
+        self._trust = KNOWN if requests_per_minute else GUESSED
         self._requests = Bucket(self._most, BURST_S, now, full=False)
         self._tokens = Bucket(tokens_per_minute / 60 if tokens_per_minute else math.inf, TOKENS_BURST_S, now, full=True)
         self._turn = asyncio.Lock()
@@ -104,7 +120,7 @@ class Pace:
             since = now - (now if self._started is None else self._started)
             return self._most if math.isfinite(self._most) else FIRST * 2.0 ** min(1000.0, since)
         since = now - self._slowed_at
-        return min(self._most, self._base * math.exp(min(700.0, RISE * since * since)))
+        return min(self._most, self._base * math.exp(min(700.0, self._trust.rise * since * since)))
 
     def answered(self, spare_tokens: int) -> None:
         """A request was answered; spare_tokens: how many fewer it took than it was thought to."""
@@ -126,6 +142,6 @@ class Pace:
             return
         answered = max(sum(at > now - window for at in self._answered) / window for window in WINDOWS_S)
         rate = self.rate(now)
-        # One refusal takes no more than half away: where little was answered so far, that says little.
-        self._base = max(SLOWEST, BELOW * min(answered, rate), rate / 2)
+        # Where little was answered so far, that says little.
+        self._base = max(SLOWEST, BELOW * min(answered, rate), self._trust.least * rate)
         self._slowed_at = now

@@ -197,3 +197,25 @@ def test_a_wrong_key_stops_the_run_with_the_remedy(rrtf, cluster, problems, tmp_
     assert KEY not in done.stdout + done.stderr
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.e2e
+def test_a_model_on_engines_of_our_own_is_a_teacher_with_all_roles(rrtf, cluster, problems, student, tmp_path):
+    engine = "{max_model_len: 1024, kv_cache_memory_bytes: 67108864, engine: {enforce_eager: true}}"
+    own = (
+        f"teachers.own={{kind: vllm, model: {student}, form: completion, roles: [answer, repair, judge], "
+        f"draws: [{{n: 2, temperature: 0.8}}], max_tokens: 48, engine: {engine}}}"
+    )
+    command = ["run", f"run_dir={tmp_path}/run", f"problems.source={problems}", *SCRIPTED, own]
+    done = rrtf(*command, address=cluster.address)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = RunDir(str(tmp_path / "run"))
+    answered = list(run.answered("own").read())
+    assert len(answered) == PROBLEMS
+    for problem in answered:
+        assert [answer.model for answer in problem.answers] == [f"own:{student}"] * 2
+        assert all(1 <= answer.num_tokens <= 48 for answer in problem.answers)
+    assert any(answer.text.strip() for problem in answered for answer in problem.answers)
+    assert len(list(run.groups(1).read())) == len(list(run.judgements(1, "own").read())) == PROBLEMS
+    assert "repairs," in done.stdout
+    assert "answered in both orders" in done.stdout
