@@ -85,14 +85,15 @@ def _sections(section: type[Section], prefix: str, *, intro: bool = True) -> Ite
     for name, inner in nested:
         if inner not in seen:
             seen.add(inner)
-            yield from _sections(inner, f"{prefix}.{name}" if prefix else name)
+            by_name = typing.get_origin(section.model_fields[name].annotation) is dict
+            yield from _sections(inner, ".".join(filter(None, (prefix, name, "NAME" if by_name else ""))))
 
 
 def _table(fields: list[tuple[str, FieldInfo]], prefix: str) -> str:
     rows = ["| key | type | default | bounds | meaning |", "|---|---|---|---|---|"]
     for name, field in fields:
         key = f"{prefix}.{name}" if prefix else name
-        kind = _type(field.annotation, key.replace(".", ""))
+        kind = _type(field.annotation, key.replace(".", "").lower())
         cells = [f"`{key}`", kind, _default(field), _bounds(field), _one_line(field.description)]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
@@ -121,7 +122,7 @@ def _type(annotation: Any, anchor: str) -> str:
     if origin is tuple:
         return f"list of {_type(arguments[0], anchor)}"
     if origin is dict:
-        return f"mapping of {_type(arguments[0], anchor)} to {_type(arguments[1], anchor)}"
+        return f"mapping of {_type(arguments[0], anchor)} to {_type(arguments[1], f'{anchor}name')}"
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return f"[section](#{anchor})"
     return _NAMES[annotation]

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -138,8 +138,9 @@ def _valid_keys(kind: type[Section], location: tuple) -> list[str]:
     """The keys of the section at `location`, found by following the annotations."""
     model: Any = kind
     for part in location:
-        if isinstance(part, int):
-            model = next(a for a in get_args(model) if isinstance(a, type))
+        inside = [a for a in get_args(model) if isinstance(a, type)]
+        if isinstance(part, int) or get_origin(model) is dict:  # an item of a list, or of a mapping by name
+            model = inside[-1]
         else:
             model = model.model_fields[part].annotation
     return list(model.model_fields)

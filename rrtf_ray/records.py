@@ -143,6 +143,25 @@ class Signal(StrEnum):
     """Nothing does: they are tied."""
 
 
+class Fault(StrEnum):
+    """Why a teacher's response cannot be used."""
+
+    REFUSED = "refused"
+    """The model, or a filter before it, declined."""
+    NO_CODE = "no_code"
+    """An answer in prose."""
+    OTHER_LANGUAGE = "other_language"
+    """A program in another language than the problem's, or none that parses."""
+    CUT_OFF = "cut_off"
+    """It ended at its limit of tokens, within the program."""
+    REJECTED = "rejected"
+    """The endpoint did not take the request: too long a prompt, say."""
+    UNANSWERED = "unanswered"
+    """No answer after all retries: an endpoint that is slow, overloaded, down or sends broken data."""
+    OUT_OF_BUDGET = "out_of_budget"
+    """Not asked: the teacher's limit of tokens or money was reached."""
+
+
 class Reason(StrEnum):
     """Why a problem yields no ranking, or no group."""
 
@@ -192,6 +211,22 @@ class Test:
 
 
 @dataclass(frozen=True, slots=True)
+class TeacherResponse:
+    """What a teacher of this run answered to a problem.
+
+    text: as it came; empty where nothing came. model: the teacher and its model (`big:some-model`).
+    finish_reason: the endpoint's or vLLM's (`stop`, `length`). num_tokens: of the answer; 0 if nobody counted.
+    fault: None for an answer that becomes a candidate.
+    """
+
+    text: str
+    model: str
+    finish_reason: str = "stop"
+    num_tokens: int = 0
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One programming problem. Written by `problems import` and the quickstart, read by sample.
 
@@ -201,11 +236,12 @@ class Problem:
     entry_point: the function's name, or `Class().method` (JavaScript: `new Class().method`); empty for STDIO.
     tests: at least one.
     reference: a response (what follows the prompt) that is known to be right; empty if there is none.
-    teacher_responses: responses of teachers, the reference not included.
+    teacher_responses: responses that the data set brought along, the reference not included.
     setup: source that precedes the program (imports and helpers that the tests' authors took for granted).
     split: train or held out.
     language: of prompt, reference, responses and setup; the tests are Python in every language.
     suffix: what follows a response, which is then the middle between prompt and suffix (infilling); empty otherwise.
+    answers: of this run's teachers, in the order in which they were asked.
     """
 
     id: str
@@ -219,6 +255,7 @@ class Problem:
     split: Split = Split.TRAIN
     language: Language = Language.PYTHON
     suffix: str = ""
+    answers: tuple[TeacherResponse, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -284,7 +321,8 @@ class Candidate:
     """One response to a problem and what became of it.
 
     id: unique within the group: `s0`, `s1` ... (student), `t0` ... (teacher), `h0` ... (human).
-    source, model: who wrote it; `model` is the checkpoint's name, the teacher's, or the replayed file's.
+    source, model: who wrote it; `model` is the checkpoint's name, the replayed file's, or of a teacher `reference`,
+        `dataset` (the problem's teacher_responses), or the teacher and its model (`big:some-model`).
     response: the text as it came.
     completion: the code in it as it follows the prompt (what training sees).
     program: the source to run; empty where no code was found.
@@ -294,6 +332,7 @@ class Candidate:
     sampling: None for a given response.
     preference: human preference, higher is better, 0 where nobody was asked.
     verdict: None until executed.
+    repairs: the id of the candidate that a teacher repaired here; empty for any other.
     """
 
     id: str
@@ -308,6 +347,7 @@ class Candidate:
     sampling: Sampling | None = None
     preference: float = 0.0
     verdict: Verdict | None = None
+    repairs: str = ""
 
     @property
     def truncated(self) -> bool:
@@ -383,6 +423,34 @@ class Preference:
     low: float
     high: float
     votes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a judge said of two programs, in both orders.
+
+    left, right: digests of the programs. left_first, right_first: the choice where that program was shown first; None
+    where there was no answer with a choice in it. passing: both programs pass all tests.
+    at: when, in seconds since 1970. seconds: how long both answers took.
+    """
+
+    left: str
+    right: str
+    left_first: Choice | None
+    right_first: Choice | None
+    passing: bool
+    at: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judgements:
+    """A judge's comparisons of one problem's programs. programs: the code of those that were compared."""
+
+    problem_id: str
+    prompt: str
+    programs: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ LIMIT_S = 600
 TOGETHER = (
     "tests/deployments/",
     "tests/stages/",
+    "tests/teachers/test_run.py",
     "tests/benchmark/test_sampled.py",
     "tests/store/test_object_store.py",
     "tests/test_e2e.py",

@@ -39,17 +39,22 @@ def build_group(
 ) -> Group:
     """Students s0, s1, ..., then teachers t0, t1, ..., then humans h0, h1, ..., each in the order given.
 
-    teacher: which of the problem's own responses join the drafts' teachers (`reference`, `responses`, `both`,
-    `none`). teacher_fraction: share of problems that get them, chosen by seed and problem id.
+    teacher: which of the problem's own responses join the drafts' teachers (`reference`; `responses`: the data set's
+    and the answers of the run's teachers; `both`, `none`). teacher_fraction: see `has_teacher`.
     """
     given = [(model, draft) for draft in drafts]
-    chosen = stable_seed(seed, "teacher", problem.id) < teacher_fraction * 2**31
+    chosen = has_teacher(problem.id, teacher_fraction, seed)
     if chosen and teacher in ("reference", "both") and problem.reference:
         given.append(("reference", Draft(problem.reference, "given", source=Source.TEACHER)))
     if chosen and teacher in ("responses", "both"):
-        given += [("teacher", Draft(text, "given", source=Source.TEACHER)) for text in problem.teacher_responses]
+        given += [("dataset", Draft(text, "given", source=Source.TEACHER)) for text in problem.teacher_responses]
+        given += [
+            (answer.model, Draft(answer.text, answer.finish_reason, source=Source.TEACHER))
+            for answer in problem.answers
+            if answer.fault is None
+        ]
     candidates = [
-        _candidate(f"{source.value[0]}{i}", name, problem, draft)
+        candidate_of(f"{source.value[0]}{i}", name, problem, draft)
         for source in Source
         for i, (name, draft) in enumerate((n, d) for n, d in given if d.source is source)
     ]
@@ -58,7 +63,13 @@ def build_group(
     return Group(problem=problem, candidates=tuple(candidates), error=error)
 
 
-def _candidate(id_: str, model: str, problem: Problem, draft: Draft) -> Candidate:
+def has_teacher(problem_id: str, fraction: float, seed: int) -> bool:
+    """Whether a problem is among the share of them whose teachers are used, chosen by seed and problem id."""
+    return stable_seed(seed, "teacher", problem_id) < fraction * 2**31
+
+
+def candidate_of(id_: str, model: str, problem: Problem, draft: Draft, repairs: str = "") -> Candidate:
+    """A candidate without verdict. repairs: the id of the candidate that it repairs."""
     found = extract_for(problem, draft.response)
     return Candidate(
         id=id_,
@@ -72,4 +83,5 @@ def _candidate(id_: str, model: str, problem: Problem, draft: Draft) -> Candidat
         logprob=draft.logprob,
         sampling=draft.sampling,
         preference=draft.preference,
+        repairs=repairs,
     )

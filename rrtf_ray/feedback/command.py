@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from rrtf_ray.core.pairing import MOST_PAIRS
 from rrtf_ray.errors import InputError
 from rrtf_ray.feedback.database import FeedbackDatabase, sqlite_url
+from rrtf_ray.feedback.place import FILE
 from rrtf_ray.feedback.queue import Queue, QueueSettings
 from rrtf_ray.identity import fingerprint
 from rrtf_ray.progress import say
@@ -30,7 +31,6 @@ RUBRIC = (
     "at how easy it is to read, then at how much it costs to run. Say that both are good, or both bad, where you would "
     "not mind which you get."
 )
-DATABASE = "feedback.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Place:
             )
         if not Path(self.run).is_dir():
             raise InputError(f"--run {self.run}: there is no such folder; `rrtf run run_dir={self.run}` makes it")
-        return sqlite_url(Path(self.run) / DATABASE)
+        return sqlite_url(Path(self.run) / FILE)
 
     def chosen_round(self) -> int:
         """Raises InputError where the run has no such groups."""

@@ -98,8 +98,9 @@ class ExecuteActor:
         return groups.append_column(RANKING, rankings)
 
     def _judge(self, group: Group) -> Group:
-        verdicts = self._run(group.problem, group.candidates)
-        judged = [replace(c, verdict=v) for c, v in zip(group.candidates, verdicts, strict=True)]
+        waiting = [c for c in group.candidates if c.verdict is None]
+        verdicts = dict(zip((c.id for c in waiting), self._run(group.problem, waiting), strict=True))
+        judged = [replace(c, verdict=verdicts.get(c.id, c.verdict)) for c in group.candidates]
         broken = [c for c in judged if c.verdict and c.verdict.outcome is Outcome.SANDBOX_ERROR]
         if broken:  # a fault of the machinery is tried again before it counts
             again = dict(zip((c.id for c in broken), self._run(group.problem, broken), strict=True))

@@ -30,10 +30,12 @@ from rrtf_ray.stages.inputs import (
 from rrtf_ray.stages.preflight import check_training
 from rrtf_ray.stages.produce import execute, sample, sample_and_execute
 from rrtf_ray.stages.tally import numbers
+from rrtf_ray.stages.teaching import executed_groups, judge, problems_to_sample, ranks_at_once, repair
 from rrtf_ray.stages.train import train
 from rrtf_ray.stages.voting import check_votes, rank_round, streamed_rankings
 from rrtf_ray.store.files import absolute, exists, read_bytes, read_json, write_bytes, write_json
 from rrtf_ray.store.run_dir import RunDir, label
+from rrtf_ray.teachers.preflight import check_teachers
 
 
 def run_stage(stage: str, config: Config, round: int = 1) -> None:
@@ -42,6 +44,8 @@ def run_stage(stage: str, config: Config, round: int = 1) -> None:
     evaluate measures the model after round `round`; 0 is the model that the run begins with.
     """
     run = RunDir(absolute(config.run_dir))
+    if stage in ("sample", "execute", "rank"):
+        check_teachers(config)
     prepare_problems(config, run)
     if stage == "evaluate":
         require_held_out(config, run)
@@ -53,15 +57,17 @@ def run_stage(stage: str, config: Config, round: int = 1) -> None:
         if stage == "sample":
             sample(
                 config,
-                run.problems(Split.TRAIN),
+                problems_to_sample(config, run),
                 run.samples(round),
                 student_of(config, run, round),
                 round,
                 "sample",
             )
         elif stage == "execute":
-            execute(config, run.samples(round), run.groups(round), "execute")
+            execute(config, run.samples(round), executed_groups(config, run, round), "execute")
+            repair(config, run, round)
         elif stage == "rank":
+            judge(config, run, round)
             rank_round(config, run, round, "rank")
         elif stage == "train":
             train(config, run, student_of(config, run, round), round, _metrics_writer(config, run, round))
@@ -116,6 +122,7 @@ def prepare(config: Config, run: RunDir, seconds: Seconds) -> None:
     """Problems and student, before there is a cluster: a mistake in the input is reported at once, and nothing competes
     with the student's training."""
     check_votes(config, run)
+    check_teachers(config)
     with seconds.of("problems"):
         prepare_problems(config, run)
     if config.until == "evaluate":
@@ -139,19 +146,27 @@ def run_round(config: Config, run: RunDir, round: int, seconds: Seconds) -> dict
 def sample_and_rank(config: Config, run: RunDir, round: int, seconds: Seconds) -> dict[str, Any]:
     """The round up to its rankings; returns its counts."""
     student = student_of(config, run, round)
+    problems, executed = run.problems(Split.TRAIN), executed_groups(config, run, round)
+    if config.teachers:
+        with seconds.of("teachers"):
+            problems = problems_to_sample(config, run)
     with seconds.of(f"sample+execute {round}"):
         groups = sample_and_execute(
             config,
-            run.problems(Split.TRAIN),
-            run.groups(round),
+            problems,
+            executed,
             student,
             round,
             f"sample+execute {round}",
-            streamed_rankings(config, run, round),
+            streamed_rankings(config, run, round) if ranks_at_once(config) else None,
         )
-        sampled = evaluation_of(run.groups(round), student, None, config.evaluate.k)
+        sampled = evaluation_of(executed, student, None, config.evaluate.k)
         for line in describe(sampled):
             say(f"  {line}")
+    if config.teachers:
+        with seconds.of("teachers"):
+            groups = repair(config, run, round) or groups
+            judge(config, run, round)
     with seconds.of(f"rank {round}"):
         rankings = rank_round(config, run, round, f"rank {round}")
     reasons = numbers(rankings.reasons)

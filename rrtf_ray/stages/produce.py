@@ -77,7 +77,7 @@ def sample_and_execute(
     """
     step = _sampling(config, source, sink, model, round)
     ranked_by = config.rank if rankings else None
-    steps = [step, execute_step(config.execute, _cache(config), ranked_by)] if step else []
+    steps = [step, execute_step(config.execute, verdict_cache(config), ranked_by)] if step else []
     return _run(_Work(name, source, sink, steps, settings_of(config, model, round), rankings), config)
 
 
@@ -86,7 +86,14 @@ def execute(config: Config, source: RowStore[Group], sink: RowStore[Group], name
     require("execute.min_workers", cpus=config.execute.min_workers, largest_cpus=1)
     # The same claim as sample_and_execute's: both routes lead to the same groups.
     settings = source.settings() | _execute_settings(config)
-    return _run(_Work(name, source, sink, [execute_step(config.execute, _cache(config))], settings), config)
+    return _run(_Work(name, source, sink, [execute_step(config.execute, verdict_cache(config))], settings), config)
+
+
+def produce(
+    config: Config, source: RowStore, sink: RowStore, steps: Sequence[Step], settings: dict[str, Any], name: str
+) -> Tally:
+    """Rows of a stage that is made elsewhere. settings: what they depend on besides their source and seeds."""
+    return _run(_Work(name, source, sink, steps, settings), config)
 
 
 def rank_groups(
@@ -166,7 +173,7 @@ def settings_of(config: Config, model: str, round: int) -> dict[str, Any]:
     return _sample_settings(config, model, round) | _execute_settings(config)
 
 
-def _cache(config: Config) -> str:
+def verdict_cache(config: Config) -> str:
     """The file of known verdicts, or empty."""
     return (
         join(absolute(config.run_dir), "cache", "verdicts.sqlite")
@@ -314,4 +321,5 @@ def _counts(tally: Tally) -> str:
     def text(counts: Sequence[Count]) -> list[str]:
         return [f"{count.number} {count.what}" for count in counts]
 
-    return ", ".join([f"{tally.candidates} candidates", *text(tally.outcomes), *text(tally.reasons[:4])])
+    candidates = [f"{tally.candidates} candidates"] if tally.candidates else []
+    return ", ".join([*candidates, *text(tally.outcomes), *text(tally.reasons[:4])]) or "nothing to count"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from rrtf_ray.config import ModelConfig, SampleConfig
+from rrtf_ray.config import EngineArguments, ModelConfig, SampleConfig
 from rrtf_ray.core.groups import Draft
 from rrtf_ray.engines.arguments import engine_arguments
 from rrtf_ray.engines.environment import set_engine_environment
@@ -54,17 +54,13 @@ def _cut(draft: Draft, suffix: str) -> Draft:
     return replace(draft, response=middle, finish_reason="stop" if ended else draft.finish_reason)
 
 
-class VLLMSampler:
-    """Samples with one vLLM engine in this process's care."""
+class Engine:
+    """One vLLM engine in this process's care, replaced if it dies."""
 
-    def __init__(self, model: str, engine: ModelConfig, sample: SampleConfig, prompting: Prompting, seed: int) -> None:
-        """model: a local folder, URI or hub id. Takes the time of an engine start, half a minute and more."""
-        self._model = local_folder(model)
-        self._prompting = prompting
-        self._ends = [prompting.end(tokenizer_of(model))] if prompting.chat else []
-        self._settings = engine
-        self._config = sample
-        self._seed = seed
+    def __init__(self, model: str, settings: EngineArguments) -> None:
+        """model: a local folder. Takes the time of an engine start, half a minute and more."""
+        self._model = model
+        self._settings = settings
         self._deaths = 0
         self._replacing = asyncio.Lock()
         self._engine = self._start()
@@ -77,6 +73,47 @@ class VLLMSampler:
         return AsyncLLM.from_engine_args(
             AsyncEngineArgs(model=self._model, disable_log_stats=True, **engine_arguments(self._settings))
         )
+
+    async def generate(self, prompt: str | TokensPrompt, parameters: SamplingParams) -> RequestOutput:
+        """The finished request; a dead engine is replaced and asked again."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        while True:
+            engine = self._engine
+            try:
+                async for output in engine.generate(prompt, parameters, os.urandom(8).hex()):
+                    if output.finished:
+                        return output
+                raise StageError("the engine ended a request without an answer; see run_dir/logs/ray")
+            except EngineDeadError as error:
+                await self._replace(engine, error)
+
+    async def _replace(self, dead: AsyncLLM, error: Exception) -> None:
+        async with self._replacing:
+            if self._engine is not dead:
+                return  # another request has done it
+            self._deaths += 1
+            if self._deaths > MAX_ENGINE_DEATHS:
+                raise StageError(
+                    f"vLLM's engine died {self._deaths} times; the cause is in run_dir/logs/ray/*/worker-*.out. "
+                    "Often it is memory: lower model.kv_cache_memory_bytes or model.engine.max_num_seqs"
+                ) from error
+            dead.shutdown()
+            self._engine = self._start()
+
+
+class VLLMSampler:
+    """Samples with one vLLM engine in this process's care."""
+
+    def __init__(self, model: str, engine: ModelConfig, sample: SampleConfig, prompting: Prompting, seed: int) -> None:
+        """model: a local folder, URI or hub id. Takes the time of an engine start, half a minute and more."""
+        self._model = local_folder(model)
+        self._prompting = prompting
+        self._ends = [prompting.end(tokenizer_of(model))] if prompting.chat else []
+        self._settings = engine
+        self._config = sample
+        self._seed = seed
+        self._engine = Engine(self._model, engine)
 
     async def sample(self, problem: Problem) -> list[Draft]:
         asked = self._infilling(problem) if problem.suffix else _Asked(self._prompt(problem.prompt), self._ends)
@@ -119,7 +156,7 @@ class VLLMSampler:
             logprobs=0 if self._config.logprobs else None,  # 0 is those of the sampled tokens
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        final = await self._generate(asked.prompt, parameters)
+        final = await self._engine.generate(asked.prompt, parameters)
         return [
             Draft(
                 response=output.text,
@@ -131,33 +168,6 @@ class VLLMSampler:
             )
             for i, output in enumerate(sorted(final.outputs, key=lambda o: o.index))
         ]
-
-    async def _generate(self, prompt: str | TokensPrompt, parameters: SamplingParams) -> RequestOutput:
-        """The finished request; a dead engine is replaced and asked again."""
-        from vllm.v1.engine.exceptions import EngineDeadError
-
-        while True:
-            engine = self._engine
-            try:
-                async for output in engine.generate(prompt, parameters, os.urandom(8).hex()):
-                    if output.finished:
-                        return output
-                raise StageError("the engine ended a request without an answer; see run_dir/logs/ray")
-            except EngineDeadError as error:
-                await self._replace(engine, error)
-
-    async def _replace(self, dead: AsyncLLM, error: Exception) -> None:
-        async with self._replacing:
-            if self._engine is not dead:
-                return  # another request has done it
-            self._deaths += 1
-            if self._deaths > MAX_ENGINE_DEATHS:
-                raise StageError(
-                    f"vLLM's engine died {self._deaths} times; the cause is in run_dir/logs/ray/*/worker-*.out. "
-                    "Often it is memory: lower model.kv_cache_memory_bytes or model.engine.max_num_seqs"
-                ) from error
-            dead.shutdown()
-            self._engine = self._start()
 
 
 class ReplaySampler:

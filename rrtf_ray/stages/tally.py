@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rrtf_ray.core.evaluation import Judged
-from rrtf_ray.records import Group, Outcome, Ranking, Source
+from rrtf_ray.records import Group, Judgements, Outcome, Problem, Ranking, Source
 from rrtf_ray.store.rows import RowStore
 
 _COLUMNS: dict[type, tuple[str, ...]] = {
@@ -26,6 +26,8 @@ _COLUMNS: dict[type, tuple[str, ...]] = {
         "candidates.list.element.verdict.outcome",
     ),
     Ranking: ("problem_id", "reason", "candidates.list.element.candidate_id"),
+    Problem: ("id", "answers.list.element.model", "answers.list.element.fault"),
+    Judgements: ("problem_id", "comparisons.list.element.left"),
 }
 """What is read of a store to count it."""
 
@@ -43,7 +45,7 @@ class Tally:
     """Counts that add up over parts. Handed from the publishing tasks to the driver, a row for each part.
 
     tokens: sampled by an engine. outcomes: of candidates with a verdict. reasons: for groups their errors, for
-    rankings why they cannot be trained on (`ranked` if they can).
+    rankings why they cannot be trained on (`ranked` if they can), for problems what teachers answered.
     """
 
     rows: int = 0
@@ -103,7 +105,11 @@ def counts_of(found: Counter[str]) -> tuple[Count, ...]:
 
 
 def tally_of(table: pa.Table, record: type) -> Tally:
-    """The counts of a table of groups or rankings."""
+    """The counts of a table of groups, rankings, answered problems or judgements."""
+    if record is Problem:
+        return Tally(table.num_rows, reasons=counts_of(_answers(table)))
+    if record is Judgements:
+        return Tally(table.num_rows, reasons=counts_of(Counter(pairs=_length(table.column("comparisons")))))
     candidates = pc.list_flatten(table.column("candidates"))
     if record is Group:
         outcomes = pc.struct_field(candidates, ["verdict", "outcome"])
@@ -118,8 +124,21 @@ def tally_of(table: pa.Table, record: type) -> Tally:
 
 
 def tally_of_store(store: RowStore) -> Tally:
-    """The counts of all rows of a store of groups or rankings. Memory: one part."""
+    """The counts of all rows of a store. Memory: one part."""
     return sum((tally_of(table, store.record) for table in store.columns(*_COLUMNS[store.record])), Tally())
+
+
+def _answers(table: pa.Table) -> Counter[str]:
+    """How many answers of each teacher can be used, and what is wrong with the others."""
+    answers = pc.list_flatten(table.column("answers"))
+    faults = pc.struct_field(answers, "fault").fill_null("answers")
+    return _counted(pc.binary_join_element_wise(pc.struct_field(answers, "model"), faults, " "))
+
+
+def _length(lists: pa.ChunkedArray) -> int:
+    """Items of all lists."""
+    total: int = pc.sum(pc.list_value_length(lists)).as_py() or 0
+    return total
 
 
 def _counted(values: pa.ChunkedArray) -> Counter[str]:

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from rrtf_ray.config import Config
 from rrtf_ray.core.pairing import pairs_of
 from rrtf_ray.core.ranking import digest_of, inversions
-from rrtf_ray.errors import InputError
-from rrtf_ray.feedback.database import FeedbackDatabase, sqlite_url
+from rrtf_ray.feedback.database import FeedbackDatabase
+from rrtf_ray.feedback.place import known_database_url
 from rrtf_ray.identity import fingerprint
 from rrtf_ray.progress import say
 from rrtf_ray.records import Choice, Ranking, Split, Vote, VoteSource
 from rrtf_ray.schemas import to_row
 from rrtf_ray.stages.produce import rank_groups
 from rrtf_ray.stages.tally import Tally
-from rrtf_ray.store.files import MANIFEST, exists, is_local, join, remove
+from rrtf_ray.store.files import MANIFEST, exists, join, remove
 from rrtf_ray.store.rows import STARTED, RowStore
 from rrtf_ray.store.run_dir import RunDir
 
@@ -36,13 +34,13 @@ _SHOWN = 5
 def streamed_rankings(config: Config, run: RunDir, round: int) -> RowStore[Ranking] | None:
     """Where rankings go along with their groups; None where they may depend on votes and have not been begun."""
     rankings = run.rankings(round)
-    expects_votes = config.feedback.min_votes > 0 or _url(config, run) is not None
+    expects_votes = config.feedback.min_votes > 0 or known_database_url(config.feedback, run.uri) is not None
     return None if expects_votes and not exists(join(rankings.uri, STARTED)) else rankings
 
 
 def check_votes(config: Config, run: RunDir) -> None:
     """Raises InputError where the database of votes cannot be used, before anything is sampled."""
-    if url := _url(config, run):
+    if url := known_database_url(config.feedback, run.uri):
         FeedbackDatabase(url).close()
 
 
@@ -76,7 +74,7 @@ def rank_round(config: Config, run: RunDir, round: int, name: str) -> Tally:
 
 def _votes(config: Config, run: RunDir, round: int, waits: bool) -> list[Vote]:
     """Those on the run's train problems that count, in the order in which they came."""
-    url = _url(config, run)
+    url = known_database_url(config.feedback, run.uri)
     if url is None:
         return []
     database = FeedbackDatabase(url)
@@ -122,21 +120,6 @@ def _wait(config: Config, run: RunDir, round: int, database: FeedbackDatabase) -
                 f"most; `rrtf prefer --run {config.run_dir} --round {round}` asks people for them"
             )
         time.sleep(min(LOOK_S, max(0.0, limit_s - waited_s)))
-
-
-def _url(config: Config, run: RunDir) -> str | None:
-    """The database of votes; None where there is none."""
-    if config.feedback.database:
-        return config.feedback.database
-    if is_local(run.uri):
-        place = Path(urlsplit(run.at("feedback.sqlite")).path)
-        return sqlite_url(place) if config.feedback.min_votes or place.exists() else None
-    if config.feedback.min_votes:
-        raise InputError(
-            f"feedback.min_votes={config.feedback.min_votes}, but a run in {run.uri!r} has no database of its own; set "
-            "feedback.database to the URL of one, such as postgresql+psycopg://user@host/name"
-        )
-    return None
 
 
 def _identity(votes: Sequence[Vote]) -> str:

@@ -2,8 +2,11 @@
 
 config.yaml, environment.json     what was run, with which versions and seeds
 problems/{train,held_out}/        the problems of this run
+teachers/NAME/problems/           the train problems with the answers of teachers up to this one
 student/                          the quickstart's model, where one was made
 round-01/groups/                  candidates with verdicts (`rrtf sample` alone: round-01/samples/)
+round-01/executed/                with a teacher that repairs: the groups before its repairs
+round-01/judgements-NAME/         with a teacher that judges
 round-01/rankings/
 round-01/votes/                   the votes that they were made with, if any
 round-01/checkpoint/              Hugging Face safetensors
@@ -19,7 +22,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rrtf_ray.records import Group, Problem, Ranking, Split, Vote
+from rrtf_ray.records import Group, Judgements, Problem, Ranking, Split, Vote
 from rrtf_ray.store.files import absolute, join, names_in
 from rrtf_ray.store.rows import RowStore
 
@@ -36,6 +39,10 @@ class RunDir:
     def problems(self, split: Split) -> RowStore[Problem]:
         return RowStore(self.at("problems", split.value), Problem, "id")
 
+    def answered(self, teacher: str) -> RowStore[Problem]:
+        """The train problems with the answers of this teacher and those before it."""
+        return RowStore(self.at("teachers", teacher, "problems"), Problem, "id")
+
     def student(self) -> str:
         return self.at("student")
 
@@ -45,6 +52,14 @@ class RunDir:
 
     def groups(self, round: int) -> RowStore[Group]:
         return RowStore(self.at(_folder(round), "groups"), Group, "problem.id")
+
+    def executed(self, round: int, repaired_by: str = "") -> RowStore[Group]:
+        """Groups that teachers will repair: as executed, or with the repairs of one that is not the last."""
+        name = f"repaired-{repaired_by}" if repaired_by else "executed"
+        return RowStore(self.at(_folder(round), name), Group, "problem.id")
+
+    def judgements(self, round: int, judge: str) -> RowStore[Judgements]:
+        return RowStore(self.at(_folder(round), f"judgements-{judge}"), Judgements, "problem_id")
 
     def rankings(self, round: int) -> RowStore[Ranking]:
         return RowStore(self.at(_folder(round), "rankings"), Ranking, "problem_id")

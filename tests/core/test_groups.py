@@ -17,7 +17,7 @@ def test_candidates_are_named_by_source_and_ordered():
         ("s0", Source.STUDENT, "m"),
         ("s1", Source.STUDENT, "m"),
         ("t0", Source.TEACHER, "reference"),
-        ("t1", Source.TEACHER, "teacher"),
+        ("t1", Source.TEACHER, "dataset"),
         ("h0", Source.HUMAN, "m"),
     ]
     assert group.candidates[4].preference == 0.5

@@ -412,3 +412,34 @@ def test_a_killed_engine_costs_its_requests_in_flight_and_comes_back(service, ht
     assert answer.status_code == 200, answer.text
     assert not psutil.pid_exists(engine.pid)
     seconds_until(lambda: http.get("/health").status_code == 200)
+
+
+def test_the_service_is_a_teacher(service, tmp_path):
+    """Through the official client, as a run asks it: chats and, as of a base model, texts to continue."""
+    import asyncio
+
+    from rrtf_ray.config import TeacherConfig
+    from rrtf_ray.teachers.asking import Question
+    from rrtf_ray.teachers.endpoint import EndpointTeacher
+    from rrtf_ray.teachers.keys import Key
+    from rrtf_ray.teachers.ledger import Ledger
+
+    url, key = service
+    questions = [Question(PREFIX, PREFIX, 0.8, 0.95, 8, seed) for seed in range(4)]
+
+    async def ask(form):
+        config = TeacherConfig(model="rrtf", base_url=f"{url}/v1", key_variable="UNUSED_HERE", form=form)
+        teacher = EndpointTeacher("own", config, Key(key), Ledger(str(tmp_path / "teachers.sqlite"), "own:rrtf"))
+        replies = await asyncio.gather(*map(teacher.ask, questions))
+        await teacher.close()
+        return replies
+
+    for form in ("chat", "completion"):
+        replies = asyncio.run(ask(form))
+        assert [reply.fault for reply in replies] == [None] * 4
+        assert all(1 <= reply.num_tokens <= 8 for reply in replies)
+        assert any(reply.text.strip() for reply in replies)
+        assert asyncio.run(ask(form)) == replies
+    ledger = Ledger(str(tmp_path / "teachers.sqlite"), "own:rrtf")
+    assert ledger.spent().requests == 8
+    ledger.close()

@@ -1,14 +1,17 @@
 import os
 import subprocess
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rrtf_ray.errors import InputError, StageError
-from rrtf_ray.records import Problem
+from rrtf_ray.records import Group, Outcome, Problem
+from rrtf_ray.schemas import schema_of, to_table
 from rrtf_ray.store.files import exists, join, local_copy, read_json, remove, upload_dir, write_bytes, write_json
 from rrtf_ray.store.rows import RowStore
 from rrtf_ray.store.run_dir import RunDir
-from tests.records_for_tests import problem
+from tests.records_for_tests import candidate, group, problem
 
 
 @pytest.fixture
@@ -146,3 +149,24 @@ def test_a_missing_file_is_named(tmp_path):
     assert read_json(str(tmp_path / "a.json")) == {"ü": 1}
     with pytest.raises(InputError, match=r"b\.json does not exist"):
         read_json(str(tmp_path / "b.json"))
+
+
+def test_groups_of_a_version_without_teachers_answers_are_read(tmp_path):
+    """Their files have no column `answers` in the problem, and no `repairs` in the candidates."""
+
+    def older(kind):
+        if pa.types.is_struct(kind):
+            kept = [kind.field(i) for i in range(kind.num_fields) if kind.field(i).name not in ("answers", "repairs")]
+            return pa.struct([pa.field(f.name, older(f.type)) for f in kept])
+        return pa.list_(older(kind.value_type)) if pa.types.is_list(kind) else kind
+
+    records = [group(candidate("s0", Outcome.PASSED), candidate("t0", Outcome.PASSED))]
+    schema = pa.schema([pa.field(field.name, older(field.type)) for field in schema_of(Group)])
+    assert schema != schema_of(Group)
+    rows = to_table(records, Group).to_pylist()
+    del rows[0]["problem"]["answers"]
+    for row in rows[0]["candidates"]:
+        del row["repairs"]
+    (tmp_path / "groups").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), tmp_path / "groups" / "part-0.parquet")
+    assert list(RowStore(str(tmp_path / "groups"), Group, "problem.id").read()) == records
