@@ -1,17 +1,15 @@
 """How much of an endpoint's capacity a teacher uses, and how often it is refused: a local server takes 50 requests a
 second and answers any more with 429.
 
-    python -m benchmarks.feedback.teacher_rate --seconds 30 --json
-
-`known`: requests_per_minute is set to the capacity; `found`: no limit is set, and the 429s show it. `from_cache`: the
-requests that the same questions take again.
+    teacher_rate        requests_per_minute is set to the capacity: share of it that is used, share of requests that
+                        are refused, and the requests that the same questions take again (from_cache)
+    teacher_rate_found  likewise without a limit, so that the 429s show it
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +18,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import arguments
 from rrtf_ray.config import TeacherConfig
 from rrtf_ray.records import Fault
 from rrtf_ray.teachers.asking import Question
@@ -30,7 +27,8 @@ from rrtf_ray.teachers.ledger import Ledger
 
 CAPACITY, BURST = 50.0, 5.0
 LATENCY_S = 0.1
-GOAL = "used at least 0.95, refused at most 0.02, from_cache 0"
+_GOAL = "used >= 0.95, refused <= 0.02, from_cache 0"
+GOALS = {"teacher_rate": _GOAL, "teacher_rate_found": _GOAL}
 
 
 class Server:
@@ -121,19 +119,10 @@ def measured(questions: int, ledger: Path, **settings: Any) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    options = arguments(__doc__, seconds=30.0)
-    questions = int(options.seconds * CAPACITY)
-    with tempfile.TemporaryDirectory() as folder:
-        known = measured(questions, Path(folder, "known.sqlite"), requests_per_minute=60 * CAPACITY)
-        found = measured(questions, Path(folder, "found.sqlite"))
-    if options.json:
-        print(json.dumps({"teacher_rate": known, "teacher_rate_found": found, "goal": GOAL}))
-        return
-    print(f"{'limit':<8}{'used':>9}{'refused':>9}{'requests':>10}{'from cache':>12}   goal: {GOAL}")
-    for name, row in (("known", known), ("found", found)):
-        print(f"{name:<8}{row['used']:>9.1%}{row['refused']:>9.1%}{row['requests']:>10}{row['from_cache']:>12}")
-
-
-if __name__ == "__main__":
-    main()
+def measure(folder: Path, seconds: float) -> dict[str, Any]:
+    """Both figures, each over so many seconds."""
+    questions = int(seconds * CAPACITY)
+    return {
+        "teacher_rate": measured(questions, folder / "known.sqlite", requests_per_minute=60 * CAPACITY),
+        "teacher_rate_found": measured(questions, folder / "found.sqlite"),
+    }
