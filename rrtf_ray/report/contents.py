@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from rrtf_ray.core.ranking import inversions
 from rrtf_ray.progress import bar
 from rrtf_ray.records import Problem, Ranking, Split
 from rrtf_ray.report.audit import Repeated, StoreAudit, repeated_of
@@ -20,13 +21,15 @@ from rrtf_ray.store.run_dir import ids_and_prompts, label
 
 @dataclass(frozen=True, slots=True)
 class RoundPart:
-    """One round: its stages, how its candidates ended, and some of its rankings."""
+    """One round: its stages, how its candidates ended, and some of its rankings. inverted: problems of which people
+    clearly order two programs against the tests."""
 
     name: str
     stages: list[Stage]
     sources: Counter[str]
     outcomes: Counter[str]
     places: list[Ranking]
+    inverted: list[str]
 
 
 @dataclass(slots=True)
@@ -84,12 +87,15 @@ def _round(part: RunPart, round: int) -> RoundPart:
         audit.add(group)
     part.stores.append(audit)
     ranked, places = (RankingCounts() if rankings.parts() else None), Places()
+    inverted: list[str] = []
     if ranked is not None:
         for ranking in rankings.read():
             ranked.add(ranking, config.train)
             places.add(ranking)
+            if inversions(ranking):
+                inverted.append(ranking.problem_id)
     stages = stages_of(counts, ranked, part.facts.trained.get(round), config.train)
-    return RoundPart(label(round), stages, counts.sources, counts.outcomes, places.best())
+    return RoundPart(label(round), stages, counts.sources, counts.outcomes, places.best(), inverted)
 
 
 def _compare(part: RunPart) -> None:

@@ -80,9 +80,10 @@ def write_config(run, **changes):
     return config
 
 
-def write_round(run, config, groups):
+def write_round(run, config, groups, votes=()):
     write(run.groups(1), groups)
-    write(run.rankings(1), [rank(group, config.rank) for group in groups])
+    of = {group.problem.id: [vote for vote in votes if vote.problem_id == group.problem.id] for group in groups}
+    write(run.rankings(1), [rank(group, config.rank, of[group.problem.id]) for group in groups])
 
 
 def finished_run(place):

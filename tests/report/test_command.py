@@ -9,7 +9,8 @@ import fsspec
 import pytest
 
 from rrtf_ray.cli import main
-from rrtf_ray.records import Group, Split
+from rrtf_ray.core.ranking import digest_of
+from rrtf_ray.records import Choice, Group, Split, Vote
 from rrtf_ray.report.command import MAX_CANDIDATES, report, report_at_the_end
 from rrtf_ray.report.contents import part_of
 from rrtf_ray.report.reading import read_run
@@ -40,6 +41,19 @@ def test_nothing_is_run_where_that_is_asked(run, output):
     text = Path(output).read_text()
     assert "Not looked at: whether references pass" in text
     assert "A sample of" not in text
+
+
+def test_what_people_said_and_where_they_contradict_the_tests(tmp_path, output):
+    run, groups = RunDir(str(tmp_path / "voted")), train_groups()
+    by_id = {c.id: digest_of(c) for c in groups[0].candidates}
+    votes = [Vote(f"v{i}", "t/0", by_id["s0"], by_id["s3"], Choice.LEFT, f"a{i}") for i in range(30)]
+    write_round(run, write_config(run), groups, votes)
+    assert main(["report", run.uri, "--output", output, "--no-audit-runs"]) == 0
+    text = Path(output).read_text()
+    assert "People clearly order programs of 1 problem against the tests, which may be wrong there: <code>t/0" in text
+    assert "(30 votes, " in text
+    assert "<td>teacher</td>" in text
+    assert "<td>tests</td>" in text
 
 
 def test_two_runs_side_by_side(run, tmp_path, output):
