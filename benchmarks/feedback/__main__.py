@@ -56,7 +56,7 @@ def main() -> None:
         print(json.dumps(found | {"goals": goals}))
         return
     for name, value in found.items():
-        print(f"{name:<24}{_shown(value):<34}{goals.get(name, '')}")
+        print(f"{name:<24}{_shown(value):<34} {goals.get(name, '')}")
 
 
 def _shown(value: Any) -> str:
