@@ -20,7 +20,11 @@ def add(commands: Any) -> None:
     )
     prefer.add_argument("--run", metavar="RUN", dest="run_dir", help="the run directory whose programs are compared")
     prefer.add_argument("--round", type=positive, metavar="N", help="default: the newest round with groups")
-    prefer.add_argument("--database", metavar="URL", help="where votes are kept (default RUN/feedback.sqlite)")
+    prefer.add_argument(
+        "--database",
+        metavar="URL",
+        help="where votes are kept (default: feedback.database of the run, or RUN/feedback.sqlite)",
+    )
     _add_serving(prefer)
     _add_queue(prefer)
     instead = prefer.add_mutually_exclusive_group()

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
 from rrtf_ray.core.pairing import MOST_PAIRS
 from rrtf_ray.errors import InputError
 from rrtf_ray.feedback.database import FeedbackDatabase, sqlite_url
@@ -19,6 +21,7 @@ from rrtf_ray.feedback.queue import Queue, QueueSettings
 from rrtf_ray.identity import fingerprint
 from rrtf_ray.progress import say
 from rrtf_ray.records import Split
+from rrtf_ray.store.files import exists, join, read_bytes
 from rrtf_ray.store.run_dir import RunDir, ids_and_prompts, label
 
 if TYPE_CHECKING:
@@ -35,17 +38,20 @@ RUBRIC = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A round of a run, and where its votes are. database: a URL; None is RUN/feedback.sqlite."""
+    """A round of a run, and where its votes are. database: a URL; None is the run's own (see `url`)."""
 
     run: str | None
     round: int | None = None
     database: str | None = None
 
     def url(self) -> str:
+        """The database that was named, the one that the run was configured with, or the run's own."""
         if self.database:
             return self.database
         if self.run is None:
             raise InputError("name the run whose votes are meant (--run RUN), or a database (--database URL)")
+        if configured := _configured(self.run):
+            return configured
         if "://" in self.run:
             raise InputError(
                 f"{self.run} is no folder of this machine, so it can hold no database; give --database URL"
@@ -190,6 +196,18 @@ def opened(url: str) -> Iterator[FeedbackDatabase]:
         yield database
     finally:
         database.close()
+
+
+def _configured(run: str) -> str | None:
+    """feedback.database of the run's config.yaml, if there is one."""
+    place = join(run, "config.yaml")
+    if not exists(place):
+        return None
+    try:
+        found = yaml.safe_load(read_bytes(place))
+        return found["feedback"]["database"] or None
+    except (yaml.YAMLError, KeyError, TypeError):  # of an earlier version, or damaged: nothing was configured
+        return None
 
 
 def _know_problems(place: Place, database: FeedbackDatabase) -> None:

@@ -183,3 +183,15 @@ def test_two_runs_may_share_a_server_database(run, tmp_path, postgresql_url):
         assert len(ask(two, "next", {})["pairs"]) == 2
     assert not os.path.exists(run / "feedback.sqlite")
     assert Queue(FeedbackDatabase(postgresql_url), "demo/round-01").pair_set
+
+
+def test_votes_go_where_the_run_looks_for_them(run, tmp_path, capsys):
+    url = sqlite_url(tmp_path / "shared.sqlite")
+    (run / "config.yaml").write_text(f"feedback: {{database: '{url}'}}\n")
+    assert cli.main(["prefer", "--run", str(run), "--status"]) == 0
+    assert (tmp_path / "shared.sqlite").exists()
+    assert not (run / "feedback.sqlite").exists()
+    (run / "config.yaml").write_text("feedback: [")
+    assert cli.main(["prefer", "--run", str(run), "--status"]) == 0
+    assert (run / "feedback.sqlite").exists()
+    assert "no votes yet" in capsys.readouterr().out
