@@ -31,7 +31,7 @@ PAUSE_S = 600.0
 """Longer between two votes of an annotator is a pause, not activity."""
 MOST_SHOWN = 20
 """Conflicts in the table for a person."""
-LACKING = "not enough votes"
+LACKING = "too few votes"
 
 
 def status_of(votes: Sequence[Vote]) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def print_status(status: dict[str, Any]) -> None:
 
 
 def _print_annotators(annotators: Sequence[dict[str, Any]]) -> None:
-    names = ("annotator", "kind", "votes", "skipped", "seconds (median)", "votes an hour", "left chosen", "same again")
+    names = ("annotator", "kind", "votes", "skipped", "seconds", "per hour", "left chosen", "same again")
     table = Table(*names, title="Annotators (95% intervals)")
     for one in annotators:
         left, again = one["left"], one["self_consistency"]
@@ -173,7 +173,7 @@ def _print_annotators(annotators: Sequence[dict[str, Any]]) -> None:
 def _print_agreement(people: dict[str, Any], judges: Sequence[dict[str, Any]]) -> None:
     names = ("between", "pairs", "agree", "Cohen's kappa", "Krippendorff's alpha")
     table = Table(*names, title="Agreement on pairs that both sides voted on (95% intervals)")
-    rows = [(f"{people['annotators'] or 'no'} people", people)]
+    rows = [(f"{people['annotators']} people" if people["annotators"] else "people", people)]
     rows += [(f"{judge['judge']} and people", judge) for judge in judges]
     for name, found in rows:
         kappa = _coefficient(found["kappa"]) if found["annotators"] in (0, 2) else "for two annotators only"

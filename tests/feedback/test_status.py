@@ -92,7 +92,7 @@ def test_too_few_votes_are_said_in_words(capsys, monkeypatch):
     print_status(status_of(VOTES[:1]))
     shown = capsys.readouterr().out
     assert "1 vote on 1 pair, 0 skipped" in shown
-    assert shown.count("not enough votes") == 6
+    assert shown.count("too few votes") == 6
     assert "Conflicts" not in shown
     print_status(status_of([]))
     assert "no votes yet" in capsys.readouterr().out
