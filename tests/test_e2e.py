@@ -33,6 +33,7 @@ SMALL = [
     f"problems.num_held_out={HELD_OUT}",
     "sample.draws=[{n: 2, temperature: 0.8}, {n: 2, temperature: 1.2}]",
     f"sample.max_tokens={MAX_TOKENS}",
+    "sample.logprobs=true",
     "evaluate.draws=[{n: 1, temperature: 0, top_p: 1.0}, {n: 2, temperature: 0.8}]",
     "evaluate.k=[1, 2]",
     "train.epochs=2",
@@ -121,6 +122,8 @@ def test_the_groups_say_how_each_candidate_came_about(finished):
         assert group.candidates[4].verdict.outcome == "passed"
         assert group.candidates[1].sampling.seed == group.candidates[0].sampling.seed + 1
         assert group.candidates[0].num_tokens > 0
+        assert group.candidates[0].logprob < 0
+        assert group.candidates[4].logprob is None
 
 
 def test_the_checkpoint_loads_and_continues_a_prompt(finished, student):
@@ -136,7 +139,13 @@ def test_the_checkpoint_loads_and_continues_a_prompt(finished, student):
     group = next(iter(run.evaluated_groups("round-02").read()))
     inputs = tokenizer(group.problem.prompt, return_tensors="pt")
     tokens = model.generate(**inputs, max_new_tokens=MAX_TOKENS, do_sample=False)[0, inputs["input_ids"].shape[1] :]
-    assert tokenizer.decode(tokens, skip_special_tokens=True) == group.candidates[0].response
+    greedy = group.candidates[0]
+    assert tokenizer.decode(tokens, skip_special_tokens=True) == greedy.response
+    # And on its probability.
+    ids = torch.cat([inputs["input_ids"][0], tokens[: greedy.num_tokens]])[None]
+    with torch.no_grad():
+        logprobs = model(ids).logits[0, :-1].log_softmax(dim=-1).gather(1, ids[0, 1:, None])
+    assert greedy.logprob == pytest.approx(logprobs[-greedy.num_tokens :].sum().item(), abs=0.01)
 
 
 def rounded_input(_, inputs):
