@@ -5,6 +5,7 @@ import json
 import pytest
 
 from rrtf_ray.feedback.status import print_status, status_of
+from rrtf_ray.progress import console
 from rrtf_ray.records import Choice, Vote, VoteSource
 
 A, B = "a" * 32, "b" * 32
@@ -75,7 +76,7 @@ def test_the_status_is_json_without_nan(votes):
 
 
 def test_what_a_person_sees(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "220")
+    monkeypatch.setattr(console, "_width", 220)
     many = [vote(100 + i, "left", "[b]eve", f"q{i}") for i in range(20)]
     print_status(status_of([*VOTES, *many]))
     shown = capsys.readouterr().out
@@ -88,7 +89,7 @@ def test_what_a_person_sees(capsys, monkeypatch):
 
 
 def test_too_few_votes_are_said_in_words(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "220")
+    monkeypatch.setattr(console, "_width", 220)
     print_status(status_of(VOTES[:1]))
     shown = capsys.readouterr().out
     assert "1 vote on 1 pair, 0 skipped" in shown

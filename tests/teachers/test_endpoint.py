@@ -250,7 +250,7 @@ def test_no_more_requests_are_in_flight_than_wanted(tmp_path):
 
     with serving(say) as script:
         asked(script, tmp_path, [question(i) for i in range(30)], concurrency=3)
-    assert most[0] == 3
+    assert 2 <= most[0] <= 3  # a busy machine may not get to the third
 
 
 def test_the_key_is_in_no_file_and_no_text(tmp_path):
