@@ -2,7 +2,8 @@
 
 In: tests. Out: positional arguments. New calls are made from given ones by small changes that depend on the type (as in
 EvalPlus, Liu and others, 2023), and stay close to what the tests show to be allowed: numbers between the smallest and
-the largest of an argument, and a little above; characters that occur. Pure.
+the largest of an argument, and a little above; characters that occur. Now and then one is at an edge: zero, one, minus
+one, a large number, an empty text or list. Pure.
 
 Limit: calls whose arguments are computed are left out; a new call may still break a rule that only the statement has.
 """
@@ -23,6 +24,7 @@ _MOST_TEXT = 2000
 """Characters of a call that is changed; a longer one costs too much time to run often."""
 _TRIES = 20
 _CHANGES = 3
+_EDGE_SHARE = 0.15
 
 
 def calls_of(problem: Problem, program: str) -> list[Call]:
@@ -148,6 +150,8 @@ def _other(value: Any, seen: _Seen, rng: random.Random) -> Any:
     """A value of the same type."""
     if isinstance(value, bool):
         return not value
+    if rng.random() < _EDGE_SHARE and (edges := _edges(value, seen)):
+        return rng.choice(edges)
     if isinstance(value, int):
         return _number(value, seen, rng)
     if isinstance(value, float):
@@ -166,6 +170,14 @@ def _other(value: Any, seen: _Seen, rng: random.Random) -> Any:
             return {name: part for name, part in value.items() if name != key}
         return value | {key: _other(value[key], seen, rng)}
     return value
+
+
+def _edges(value: Any, seen: _Seen) -> list[Any]:
+    if isinstance(value, int | float):
+        return [type(value)(edge) for edge in (0, 1, -1, 10 * abs(seen.most) + 7)]
+    if isinstance(value, str | list | tuple | dict | set):
+        return [type(value)()]
+    return []
 
 
 def _number(value: int, seen: _Seen, rng: random.Random) -> int:

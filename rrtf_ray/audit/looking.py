@@ -17,8 +17,10 @@ from rrtf_ray.records import Language, Outcome, Problem, TestStatus, Verdict
 from rrtf_ray.sandbox import Sandbox, Value
 
 MAX_MUTANTS = 60
-MAX_SAMPLES = 40
-"""Distinct samples of a problem that are looked at, the first first."""
+MAX_SAMPLES = 200
+"""Distinct samples of a problem that are run, the first first."""
+MAX_PASSING = 40
+"""Those of them that pass and are compared with the reference."""
 _TIGHT = 0.5
 _AGREEING = 3
 """Distinct samples that must fail a test in the same way before it is called over-specified."""
@@ -47,12 +49,13 @@ def look(problem: Problem, programs: Sequence[str], sandboxes: Sequence[Sandbox]
     distinct = list({normal_form(program, problem.language): program for program in programs if program}.values())
     verdicts = run_problem(sandboxes[0], problem, distinct[:MAX_SAMPLES]) if distinct else []
     passing = [p for p, v in zip(distinct, verdicts, strict=False) if v.outcome is Outcome.PASSED]
-    wrong = [told_apart(program, problem.entry_point, calls, values, sandboxes[0]) for program in passing]
+    compared = passing[:MAX_PASSING]
+    wrong = [told_apart(program, problem.entry_point, calls, values, sandboxes[0]) for program in compared]
     wrong_calls = [call for call in wrong if call is not None]
     strength = mutation_score(one.num_mutants, killed, apart)
     if wrong_calls:
         reasons[Finding.WEAK] = (
-            f"{len(wrong_calls)} of {len(passing)} distinct samples that pass differ from the reference, the first at "
+            f"{len(wrong_calls)} of {len(compared)} distinct samples that pass differ from the reference, the first at "
             f"{_shown(wrong_calls[0])}"
         )
     elif strength is not None and strength < WEAK_BELOW:

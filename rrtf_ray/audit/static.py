@@ -95,8 +95,9 @@ def _bare(text: str) -> str:
 
 
 def _code_in(prompt: str) -> Iterator[str]:
-    """The prompt where it is code, and its fenced blocks."""
+    """The prompt as code, with a body where its last function has none, and its fenced blocks."""
     yield prompt
+    yield f"{prompt}\n    pass\n"
     yield from re.findall(r"```\w*\n(.*?)```", prompt, re.DOTALL)
 
 

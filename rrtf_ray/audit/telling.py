@@ -17,6 +17,8 @@ MAX_CALLS = 200
 """New calls for a problem."""
 _CALL_S = 0.1
 """Of processor time for one call; one that takes the reference longer is left out."""
+_SLOWER = 5.0
+"""So many times as long a call of another program may take; beyond it the program differs."""
 
 
 def usable_calls(
@@ -41,7 +43,7 @@ def told_apart(
     program: str, entry_point: str, calls: Sequence[Call], expected: Sequence[Value], sandbox: Sandbox
 ) -> Call | None:
     """The first call on which the program differs; None where there is none."""
-    got = sandbox.values(program, entry_point, calls, call_s=_CALL_S) if calls else []
+    got = sandbox.values(program, entry_point, calls, call_s=_SLOWER * _CALL_S) if calls else []
     return next((call for call, a, b in zip(calls, expected, got, strict=True) if not same(a, b)), None)
 
 
