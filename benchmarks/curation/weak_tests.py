@@ -54,7 +54,7 @@ def measure(data: Path, programs: int) -> dict[str, Any]:
     found = list(in_threads(list(given), _sandboxes, work, os.cpu_count() or 1))
     alone = [(weak, (one.mutation_score or 0.0) < WEAK_BELOW) for weak, one in found]
     both = [(weak, Finding.WEAK in one.reasons) for weak, one in found]
-    figures = {"weak_test_problems": len(found), "weak_test_weak": sum(weak for weak, _ in found)}
+    figures: dict[str, Any] = {"weak_test_problems": len(found), "weak_test_weak": sum(weak for weak, _ in found)}
     for name, flags in (("", alone), ("_with_samples", both)):
         recall, precision = recall_and_precision(flags)
         figures |= {f"weak_test_recall{name}": round(recall, 3), f"weak_test_precision{name}": round(precision, 3)}

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 
@@ -25,7 +25,7 @@ from rrtf_ray.progress import bar, console, say
 from rrtf_ray.records import Problem
 from rrtf_ray.sandbox import Limits, Sandbox
 from rrtf_ray.schemas import to_row
-from rrtf_ray.verify.command import identity_of, load_shown
+from rrtf_ray.verify.command import each_warning_once, identity_of, load_shown
 from rrtf_ray.verify.rows import samples_of
 from rrtf_ray.verify.workers import in_threads
 
@@ -78,7 +78,7 @@ def audit(
         todo = [problem for id_, problem in chosen.items() if id_ not in kept.audits]
         opened = partial(_sandboxes, limits, tuple(preload))
         until = time.monotonic() + seconds
-        with bar("audit", len(chosen), done=len(kept.audits)) as shown:
+        with each_warning_once(), bar("audit", len(chosen), done=len(kept.audits)) as shown:
             for found in _looked_at(todo, programs, opened, until, workers or os.cpu_count() or 1):
                 kept.add(found)
                 shown.advance(1, f"{sum(map(bool, (one.reasons for one in kept.audits.values())))} with a finding")
@@ -104,7 +104,7 @@ def audit(
 def _looked_at(
     problems: Sequence[Problem],
     programs: Mapping[str, Sequence[str]],
-    opened: partial[AbstractContextManager[list[Sandbox]]],
+    opened: Callable[[], AbstractContextManager[list[Sandbox]]],
     until: float,
     workers: int,
 ) -> Iterator[ProblemAudit]:

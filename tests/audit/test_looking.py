@@ -80,9 +80,7 @@ def test_a_trivial_program_that_passes(sandboxes):
 
 
 def test_a_tight_limit(sandboxes):
-    body = (
-        "    import time\n    start = time.process_time()\n    while time.process_time() - start < 0.7:\n        pass\n"
-    )
+    body = "    import time\n    end = time.process_time() + 0.7\n    while time.process_time() < end:\n        pass\n"
     found = look(named("f", body + "    return 2 * x\n", values(("2", "4"))), (), sandboxes)
     assert found.reasons[Finding.TIGHT_LIMIT].endswith("of 1 s")
     assert found.reasons[Finding.CHANGES_BY_ITSELF] == "the reference uses time (time.process_time)"
@@ -113,7 +111,6 @@ def test_other_kinds_and_languages_say_what_was_left_out(sandboxes):
     found = look(script, (), sandboxes)
     assert found.told_apart is None
     assert "no calls with literal arguments" in found.not_looked_at[0]
-    javascript = problem(
-        "js", language=Language.JAVASCRIPT, reference="", prompt="function double(x) {\n", tests=STRONG
-    )
+    given = {"language": Language.JAVASCRIPT, "reference": "", "prompt": "function double(x) {\n"}
+    javascript = problem("js", tests=STRONG, **given)
     assert any("not in Python" in why for why in look(javascript, (), sandboxes).not_looked_at)
