@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ MAX_SAMPLES = 200
 """Distinct samples of a problem that are run, the first first."""
 MAX_PASSING = 40
 """Those of them that pass and are compared with the reference."""
+_MISSING = re.compile(r"No module named '(\w+)")
 _TIGHT = 0.5
 _AGREEING = 3
 """Distinct samples that must fail a test in the same way before it is called over-specified."""
@@ -81,7 +83,9 @@ def _of_reference(problem: Problem, one: Tried, cpu_s: float) -> dict[Finding, s
     if NO_REFERENCE in one.not_looked_at:
         reasons[Finding.NO_REFERENCE] = "give one (canonical_solution), or nothing shows how strong the tests are"
     if one.verdicts and one.verdicts[0].outcome is not Outcome.PASSED:
-        reasons[Finding.REFERENCE_FAILS] = text_of(one.verdicts[0])
+        missing = _MISSING.search(one.verdicts[0].detail)
+        remedy = f"; --preload {missing.group(1)} gives it to programs, where it is installed" if missing else ""
+        reasons[Finding.REFERENCE_FAILS] = text_of(one.verdicts[0]) + remedy
     if one.flaky:
         reasons[Finding.FLAKY] = "; then ".join(map(text_of, one.flaky))
     if one.trivial:

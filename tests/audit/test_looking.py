@@ -69,6 +69,8 @@ def test_a_reference_that_fails_and_none(sandboxes):
     failing = look(problem("wrong", reference="    return 3 * x\n", tests=STRONG), (), sandboxes)
     assert failing.reasons[Finding.REFERENCE_FAILS].startswith("failed")
     assert failing.score == 0
+    lacking = problem("lacking", reference="    import gone\n    return gone.double(x)\n", tests=STRONG)
+    assert "--preload gone" in look(lacking, (), sandboxes).reasons[Finding.REFERENCE_FAILS]
     bare = look(problem("bare", reference="", tests=STRONG), (), sandboxes)
     assert list(bare.reasons) == [Finding.NO_REFERENCE]
     assert bare.score == 0.5
