@@ -36,7 +36,7 @@ def main() -> None:
         print(json.dumps(found | {"goals": goals}))
         return
     for name, value in found.items():
-        print(f"{name:<32}{value!s:<34} {goals.get(name, '')}")
+        print(f"{name:<34}{value!s:<34} {goals.get(name, '')}")
 
 
 if __name__ == "__main__":

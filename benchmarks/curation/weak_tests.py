@@ -8,7 +8,10 @@ that are right.
     weak_test_recall, weak_test_precision                  from the tests and the reference alone: the mutation score
     weak_test_recall_with_samples, ..._precision_...       and from the samples that pass and differ on other calls
 
-The second sees the same samples as the truth, but not what HumanEval+ says of them.
+    weak_test_recall_other_samples, ..._precision_...      the same, where audit and truth see other samples
+
+The second sees the same samples as the truth, but not what HumanEval+ says of them. For the third, every other passing
+sample is the audit's, and the truth is made of the rest; problems with one passing sample are left out.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +38,16 @@ from rrtf_ray.verify.workers import in_threads
 GOALS = {"weak_test_recall": ">= 0.7", "weak_test_precision": ">= 0.7"}
 GOALS |= {f"{name}_with_samples": goal for name, goal in GOALS.items()}
 SAMPLES = ("humaneval_codegen16B_n100.jsonl", "llama3-8b-base_humaneval_eval_results.json")
-Judged = tuple[bool, ProblemAudit]
-"""Whether the tests are weak in truth, and what the audit says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """weak: whether the tests are, in truth. found: what the audit says. other: both, each from samples that
+    the other did not see; None where there are too few."""
+
+    weak: bool
+    found: ProblemAudit
+    other: tuple[bool, bool] | None
 
 
 def measure(data: Path, programs: int) -> dict[str, Any]:
@@ -47,15 +59,22 @@ def measure(data: Path, programs: int) -> dict[str, Any]:
     def work(sandboxes: list[Sandbox], waiting: Iterator[str]) -> Iterator[Judged]:
         for id_ in waiting:
             passing = _passing(sandboxes[0], problems[id_], given[id_])
-            if passing:
-                weak = len(_passing(sandboxes[0], plus[id_], passing)) < len(passing)
-                yield weak, look(problems[id_], passing, sandboxes)
+            if not passing:
+                continue
+            right = set(_passing(sandboxes[0], plus[id_], passing))
+            seen, rest = passing[::2], passing[1::2]
+            other = None
+            if rest:
+                flag = Finding.WEAK in look(problems[id_], seen, sandboxes).reasons
+                other = (not right.issuperset(rest), flag)
+            yield Judged(not right.issuperset(passing), look(problems[id_], passing, sandboxes), other)
 
     found = list(in_threads(list(given), _sandboxes, work, os.cpu_count() or 1))
-    alone = [(weak, (one.mutation_score or 0.0) < WEAK_BELOW) for weak, one in found]
-    both = [(weak, Finding.WEAK in one.reasons) for weak, one in found]
-    figures: dict[str, Any] = {"weak_test_problems": len(found), "weak_test_weak": sum(weak for weak, _ in found)}
-    for name, flags in (("", alone), ("_with_samples", both)):
+    alone = [(one.weak, (one.found.mutation_score or 0.0) < WEAK_BELOW) for one in found]
+    both = [(one.weak, Finding.WEAK in one.found.reasons) for one in found]
+    others = [one.other for one in found if one.other is not None]
+    figures: dict[str, Any] = {"weak_test_problems": len(found), "weak_test_weak": sum(one.weak for one in found)}
+    for name, flags in (("", alone), ("_with_samples", both), ("_other_samples", others)):
         recall, precision = recall_and_precision(flags)
         figures |= {f"weak_test_recall{name}": round(recall, 3), f"weak_test_precision{name}": round(precision, 3)}
     return figures
