@@ -64,41 +64,51 @@ def audit(
         raise InputError(f"--min-score {min_score:g} is no score; give a number from 0 to 1")
     if output and os.path.realpath(output) == os.path.realpath(problems):
         raise InputError(f"--output {output} is the problem set itself; name another folder")
-    console.stderr = as_json
-    limits = Limits(cpu_s=timeout_s, wall_s=4 * timeout_s, memory_mb=memory_mb, output_kb=output_kb)
-    format = format_of(problems)
-    everything = {problem.id: problem for problem in load_shown(format, problems)}
-    wanted = sample_of(everything, sample or len(everything))
-    chosen = {id_: problem for id_, problem in everything.items() if id_ in wanted}
-    programs = _programs(samples, everything) if samples else {}
-    keys = {id_: _key(problem, programs.get(id_, ()), limits, preload) for id_, problem in chosen.items()}
-    with Kept(output, keys) as kept:
-        if kept.audits:
-            say(f"{len(kept.audits)} problems were looked at by an earlier start ({output})")
-        todo = [problem for id_, problem in chosen.items() if id_ not in kept.audits]
-        opened = partial(_sandboxes, limits, tuple(preload))
-        until = time.monotonic() + seconds
-        with each_warning_once(), bar("audit", len(chosen), done=len(kept.audits)) as shown:
-            for found in _looked_at(todo, programs, opened, until, workers or os.cpu_count() or 1):
-                kept.add(found)
-                shown.advance(1, f"{sum(map(bool, (one.reasons for one in kept.audits.values())))} with a finding")
-        audits = kept.audits
-    if as_json:
-        print(json.dumps(_summary(audits, len(chosen), len(everything))))
-    else:
-        _show(audits, len(chosen), len(everything))
-    left = len(chosen) - len(audits)
-    if left:
-        say(
-            f"{left} of {len(chosen)} problems were not looked at: {seconds:g} s were over. Give more (--seconds)"
-            + (f"; those of {output} are kept" if output else "")
-        )
-    if output and left:
-        say(f"the copy in {output} is not written before all problems were looked at; start again to go on")
-    elif output:
-        about = {"audited": identity_of(problems, format), "from": problems, "rule": f"score >= {min_score:g}"}
-        num = write_copy(chosen, audits, output, min_score, os.path.basename(os.path.normpath(problems)), about)
-        say(f"{num} of {len(chosen)} problems have a score of {min_score:g} or more: {output}")
+    with _lines_to_stderr(as_json):
+        limits = Limits(cpu_s=timeout_s, wall_s=4 * timeout_s, memory_mb=memory_mb, output_kb=output_kb)
+        format = format_of(problems)
+        everything = {problem.id: problem for problem in load_shown(format, problems)}
+        wanted = sample_of(everything, sample or len(everything))
+        chosen = {id_: problem for id_, problem in everything.items() if id_ in wanted}
+        programs = _programs(samples, everything) if samples else {}
+        keys = {id_: _key(problem, programs.get(id_, ()), limits, preload) for id_, problem in chosen.items()}
+        with Kept(output, keys) as kept:
+            if kept.audits:
+                say(f"{len(kept.audits)} problems were looked at by an earlier start ({output})")
+            todo = [problem for id_, problem in chosen.items() if id_ not in kept.audits]
+            opened = partial(_sandboxes, limits, tuple(preload))
+            until = time.monotonic() + seconds
+            with each_warning_once(), bar("audit", len(chosen), done=len(kept.audits)) as shown:
+                for found in _looked_at(todo, programs, opened, until, workers or os.cpu_count() or 1):
+                    kept.add(found)
+                    shown.advance(1, f"{sum(map(bool, (one.reasons for one in kept.audits.values())))} with a finding")
+            audits = kept.audits
+        if as_json:
+            print(json.dumps(_summary(audits, len(chosen), len(everything))))
+        else:
+            _show(audits, len(chosen), len(everything))
+        left = len(chosen) - len(audits)
+        if left:
+            say(
+                f"{left} of {len(chosen)} problems were not looked at: {seconds:g} s were over. Give more (--seconds)"
+                + (f"; those of {output} are kept" if output else "")
+            )
+        if output and left:
+            say(f"the copy in {output} is not written before all problems were looked at; start again to go on")
+        elif output:
+            about = {"audited": identity_of(problems, format), "from": problems, "rule": f"score >= {min_score:g}"}
+            num = write_copy(chosen, audits, output, min_score, os.path.basename(os.path.normpath(problems)), about)
+            say(f"{num} of {len(chosen)} problems have a score of {min_score:g} or more: {output}")
+
+
+@contextmanager
+def _lines_to_stderr(yes: bool) -> Iterator[None]:
+    """Standard output is left to the result that a program reads."""
+    console.stderr = yes
+    try:
+        yield
+    finally:
+        console.stderr = False
 
 
 def _looked_at(

@@ -17,7 +17,7 @@ from rrtf_ray.audit.findings import ProblemAudit, from_row
 from rrtf_ray.errors import InputError
 from rrtf_ray.problems import read_manifest, write_problems
 from rrtf_ray.records import Problem
-from rrtf_ray.store.files import MANIFEST, exists, join, write_bytes
+from rrtf_ray.store.files import MANIFEST, exists, is_local, join, write_bytes
 
 AUDITS, LEFT_OUT = "audits.jsonl", "left_out.jsonl"
 
@@ -32,6 +32,8 @@ class Kept:
         self._stream: IO[str] | None = None
         if folder is None:
             return
+        if not is_local(folder):
+            raise InputError(f"--output {folder} is not on this machine; name a local folder, and copy it then")
         path = Path(folder.removeprefix("file://"))
         try:
             path.mkdir(parents=True, exist_ok=True)

@@ -94,15 +94,19 @@ def test_samples_are_used_and_a_sample_of_problems(given, tmp_path, capsys):
     [
         (("--min-score", "2"), "--min-score 2 is no score"),
         (("--samples", "gone.jsonl"), "gone.jsonl does not exist"),
-        (("--min-score", "1", "--sample", "1", "--output", "{folder}"), ""),
+        (("--output", "s3://bucket/copy"), "--output s3://bucket/copy is not on this machine"),
     ],
 )
-def test_bad_input(given, tmp_path, words, said, capsys):
-    words = [word.format(folder=tmp_path / "c") for word in words]
-    code = run(given, *words)
-    if said:
-        assert code == 2
-        assert said in capsys.readouterr().err
+def test_bad_input(given, words, said, capsys):
+    assert run(given, *words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_copy_without_problems_is_refused_and_what_was_found_is_kept(tmp_path, capsys):
+    given = rows.write_jsonl(tmp_path / "p.jsonl", [rows.humaneval(test=WRONG)])
+    assert run(given, "--output", tmp_path / "copy") == 2
+    assert "no problem has a score of 0.5 or more; give a lower --min-score" in capsys.readouterr().err
+    assert len((tmp_path / "copy" / "audits.jsonl").read_text().splitlines()) == 1
 
 
 def test_the_output_must_not_be_the_input(given, tmp_path, capsys):
