@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "quickstart": set(),
     "verify": {"progress", "store", "core", "sandbox", "execution", "problems"},
     "compare": {"progress", "config", "config_file", "store", "core", "problems"},
-    "report": {"progress", "config", "config_file", "store", "core", "sandbox", "execution"},
+    "audit": {"progress", "store", "core", "sandbox", "execution", "problems", "verify"},
+    "report": {"progress", "config", "config_file", "store", "core", "sandbox", "execution", "audit"},
     "cluster": {"config", "store"},
     "engines": {"config"},
     "training": {"progress", "config", "store", "core"},
@@ -47,8 +48,8 @@ MAY_IMPORT = {
     "benchmark": {"progress", "config", "config_file", "store", "core", "sandbox", "problems", "verify", "cluster"}
     | {"stages"},
     "ablation": {"progress", "config", "config_file", "store", "core", "cluster", "stages"},
-    "cli": {"progress", "config_file", "store", "sandbox", "problems", "verify", "compare", "report", "planning"}
-    | {"feedback", "quantize", "benchmark", "serving", "deployments", "stages", "ablation"},
+    "cli": {"progress", "config_file", "store", "sandbox", "problems", "verify", "compare", "audit", "report"}
+    | {"planning", "feedback", "quantize", "benchmark", "serving", "deployments", "stages", "ablation"},
 }
 # Rooms whose modules may load Ray, vLLM, DeepSpeed or Transformers, and modules that may load torch.
 HEAVY_ROOMS = {"cluster", "engines", "training", "deployments", "stages", "quantize", "benchmark", "ablation"}

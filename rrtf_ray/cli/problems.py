@@ -1,4 +1,4 @@
-"""`rrtf problems import`, `rrtf problems check` and `rrtf problems formats`."""
+"""`rrtf problems import`, `formats`, `check` and `audit`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from rrtf_ray.cli.arguments import command, positive, sandbox_arguments
+from rrtf_ray.cli.arguments import command, positive, sandbox_arguments, seconds
 
 
 def add(commands: Any) -> None:
@@ -33,6 +33,29 @@ def add(commands: Any) -> None:
         "--cpu-s", type=float, default=10.0, help="limit of CPU time per reference, in seconds (default 10)"
     )
     sandbox_arguments(check)
+    audit = command(
+        actions,
+        "audit",
+        _audit,
+        "try out whether the tests can be trusted; a score for each problem, and a filtered copy",
+        "Try out whether the tests of a problem set can be trusted, each in a sandbox; without Ray.",
+    )
+    audit.add_argument("directory", help="what `problems import` wrote, or a file of any format")
+    audit.add_argument("--sample", type=positive, metavar="N", help="only N problems, always the same (default: all)")
+    audit.add_argument("--samples", metavar="FILE", help="programs that you have, as `rrtf verify` reads them")
+    audit.add_argument("--output", metavar="DIR", help="write a copy of the problems with a good score; continued")
+    audit.add_argument(
+        "--min-score", type=float, default=0.5, metavar="X", help="least score of a problem in the copy (default 0.5)"
+    )
+    audit.add_argument(
+        "--seconds", type=seconds, default=600.0, metavar="N", help="begin no problem after this time (default 600)"
+    )
+    audit.add_argument("--workers", type=positive, metavar="N", help="problems at once (default: number of CPUs)")
+    audit.add_argument(
+        "--timeout-s", type=seconds, default=3.0, metavar="S", help="processor time of a program (default 3)"
+    )
+    audit.add_argument("--json", action="store_true", help="print one JSON object")
+    sandbox_arguments(audit)
 
 
 def _import(args: argparse.Namespace) -> int:
@@ -70,3 +93,23 @@ def _check(args: argparse.Namespace) -> int:
             shown.advance(1)
     print(report)
     return 1 if report.failures else 0
+
+
+def _audit(args: argparse.Namespace) -> int:
+    from rrtf_ray.audit.command import audit
+
+    audit(
+        args.directory,
+        sample=args.sample,
+        samples=args.samples,
+        output=args.output,
+        seconds=args.seconds,
+        min_score=args.min_score,
+        workers=args.workers,
+        timeout_s=args.timeout_s,
+        memory_mb=args.memory_mb,
+        output_kb=args.output_kb,
+        preload=args.preload,
+        as_json=args.json,
+    )
+    return 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
@@ -40,9 +40,14 @@ FIELDS = ("id", "prompt", "kind", "entry_point", "tests")
 
 
 def write_problems(
-    problems: Iterable[Problem], dir_uri: str, *, format_name: str = "parquet", source: str = ""
+    problems: Iterable[Problem],
+    dir_uri: str,
+    *,
+    format_name: str = "parquet",
+    source: str = "",
+    about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write the data set and return its manifest; an existing data set is replaced.
+    """Write the data set and return its manifest; an existing data set is replaced. about: more for the manifest.
 
     Raises:
         DataError: there are no problems, or two of them have the same id.
@@ -73,6 +78,7 @@ def write_problems(
         "parts": parts,
         "sha256": digest.hexdigest(),
         "version": metadata.version("rrtf-ray"),
+        **(about or {}),
     }
     write_json(join(dir_uri, MANIFEST), manifest)
     remove(join(dir_uri, OLD_MANIFEST))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from rrtf_ray.audit.trying import sample_of
 from rrtf_ray.core.ranking import inversions
 from rrtf_ray.progress import bar
 from rrtf_ray.records import Problem, Ranking, Split
@@ -14,7 +15,7 @@ from rrtf_ray.report.changes import Change, Moved, changes_of, moved
 from rrtf_ray.report.flow import GroupCounts, RankingCounts, Stage, stages_of
 from rrtf_ray.report.places import Places
 from rrtf_ray.report.reading import RunFacts, read_run
-from rrtf_ray.report.trials import Trials, sample_of, trials
+from rrtf_ray.report.trials import Trials, trials
 from rrtf_ray.sandbox import Limits, Sandbox
 from rrtf_ray.store.run_dir import ids_and_prompts, label
 

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from rrtf_ray.core.extraction import extract_for
-from rrtf_ray.execution import reference_program, run_problem
-from rrtf_ray.identity import stable_seed
-from rrtf_ray.records import Language, Outcome, Problem, ProblemKind, Verdict
-from rrtf_ray.report.mutants import Mutant, mutants, trivial_programs
+from rrtf_ray.audit.mutants import Mutant
+from rrtf_ray.audit.trying import Tried, text_of, tried
+from rrtf_ray.records import Outcome, Problem
 from rrtf_ray.sandbox import Sandbox
 
 LIMIT_S = 300.0
@@ -53,14 +51,28 @@ class Trials:
     trivial: list[tuple[str, str]] = field(default_factory=list)
     not_looked_at: Counter[str] = field(default_factory=Counter)
 
+    def add(self, id_: str, one: Tried) -> None:
+        """Count what was found of one problem."""
+        self.num_done += 1
+        if one.verdicts:
+            self.num_references += 1
+            if one.verdicts[0].outcome is not Outcome.PASSED:
+                self.failing.append((id_, text_of(one.verdicts[0])))
+            if one.flaky:
+                self.flaky.append((id_, "; then ".join(map(text_of, one.flaky))))
+        if one.num_mutants:
+            self.num_mutated += 1
+            self.num_mutants += one.num_mutants
+            if one.survivors:
+                self.weak.append(Weak(id_, one.num_mutants, one.survivors))
+        if one.trivial is not None:
+            self.num_trivial_asked += 1
+            self.trivial += [(id_, does) for does in one.trivial[:1]]
+        self.not_looked_at.update(one.not_looked_at)
+
     @property
     def num_survivors(self) -> int:
         return sum(len(weak.survivors) for weak in self.weak)
-
-
-def sample_of(ids: Iterable[str], count: int) -> set[str]:
-    """`count` of the ids, the same whenever the ids are the same."""
-    return set(sorted(ids, key=lambda id_: (stable_seed("audit", id_), id_))[:count])
 
 
 def trials(
@@ -79,62 +91,6 @@ def trials(
         for problem in problems:
             if time.monotonic() > until:
                 break
-            _try(problem, sandboxes, found)
-            found.num_done += 1
+            found.add(problem.id, tried(problem, sandboxes))
             on_problem()
     return found
-
-
-def _try(problem: Problem, sandboxes: Sequence[Sandbox], found: Trials) -> None:
-    faults: list[Mutant] = []
-    if reference := reference_program(problem):
-        first, second = (run_problem(sandbox, problem, [reference])[0] for sandbox in sandboxes)
-        if _seen(first) and _seen(second):
-            found.num_references += 1
-            if first.outcome is not Outcome.PASSED:
-                found.failing.append((problem.id, _text(first)))
-            elif problem.language is Language.PYTHON:
-                faults = mutants(reference, _first_line(problem, reference))
-            if (first.outcome, first.tests) != (second.outcome, second.tests):
-                found.flaky.append((problem.id, f"{_text(first)}; then {_text(second)}"))
-        else:
-            found.not_looked_at["the sandbox failed on the reference"] += 1
-    else:
-        found.not_looked_at["no reference"] += 1
-    if problem.language is not Language.PYTHON:
-        found.not_looked_at["not in Python: no faults put in, no trivial programs"] += 1
-        return
-    simple = list(trivial_programs("" if problem.kind is ProblemKind.STDIO else problem.entry_point))
-    programs = [mutant.program for mutant in faults] + [source for _, source in simple]
-    verdicts = run_problem(sandboxes[0], problem, programs)
-    if not all(map(_seen, verdicts)):
-        found.not_looked_at["the sandbox failed on a faulty program"] += 1
-        return
-    passed = [verdict.outcome is Outcome.PASSED for verdict in verdicts]
-    if faults:
-        found.num_mutated += 1
-        found.num_mutants += len(faults)
-        survivors = tuple(mutant for mutant, alive in zip(faults, passed, strict=False) if alive)
-        if survivors:
-            found.weak.append(Weak(problem.id, len(faults), survivors))
-    found.num_trivial_asked += 1
-    found.trivial += [(problem.id, does) for does in _passing(simple, passed[len(faults) :])][:1]
-
-
-def _passing(simple: Sequence[tuple[str, str]], passed: Sequence[bool]) -> Iterator[str]:
-    return (does for (does, _), alive in zip(simple, passed, strict=True) if alive)
-
-
-def _seen(verdict: Verdict) -> bool:
-    return verdict.outcome is not Outcome.SANDBOX_ERROR
-
-
-def _text(verdict: Verdict) -> str:
-    return f"{verdict.outcome.value} ({verdict.detail})" if verdict.detail else verdict.outcome.value
-
-
-def _first_line(problem: Problem, program: str) -> int:
-    """Where the reference itself begins in its program, after setup and prompt; 1 where that cannot be told."""
-    completion = extract_for(problem, problem.reference).completion.rstrip()
-    start = program.rstrip().removesuffix(completion)
-    return start.count("\n") + 1 if completion and len(start) < len(program.rstrip()) else 1

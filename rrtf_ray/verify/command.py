@@ -102,7 +102,7 @@ def judge(
             say(f"{kept} results of an earlier start are kept ({output})")
         batches = batches_of([sample.problem_id for sample in samples], kept)
         workers = workers or os.cpu_count() or 1
-        with _each_warning_once(), bar("verify", len(samples), done=kept) as shown:
+        with each_warning_once(), bar("verify", len(samples), done=kept) as shown:
             for batch, verdicts in judged(batches, samples, problems, open_sandbox, workers):
                 for position, verdict in zip(batch, verdicts, strict=True):
                     results.add(position, samples[position], row_of(samples[position], verdict))
@@ -165,7 +165,7 @@ def _report(tally: Tally, num_problems: int, num_sampled: int, ks: Sequence[int]
 
 
 @contextlib.contextmanager
-def _each_warning_once() -> Iterator[None]:
+def each_warning_once() -> Iterator[None]:
     """Every worker has a sandbox, and all sandboxes say the same of this machine."""
     said: set[str] = set()
 

@@ -2,10 +2,11 @@
 
 import pytest
 
+from rrtf_ray.audit.trying import sample_of
 from rrtf_ray.errors import SandboxError
 from rrtf_ray.records import Candidate, Group, Language, Outcome, ProblemKind, Source, Split, Test, TestKind, Verdict
 from rrtf_ray.report.audit import MAX_NAMED, StoreAudit, repeated_of
-from rrtf_ray.report.trials import sample_of, trials
+from rrtf_ray.report.trials import trials
 from rrtf_ray.sandbox import Limits, Sandbox
 from rrtf_ray.store.run_dir import RunDir
 from tests.records_for_tests import candidate, problem
@@ -75,7 +76,7 @@ def tried(*problems, limit_s=60.0):
 def test_good_tests_leave_nothing_to_say():
     found = tried(problem("good", tests=STRONG))
     assert (found.num_done, found.num_references, found.num_mutated, found.num_trivial_asked) == (1, 1, 1, 1)
-    assert found.num_mutants == 3  # 2 * x: the operator, the constant and the return
+    assert found.num_mutants == 4  # 2 * x: the operator, the constant up and down, and the return
     assert (found.failing, found.flaky, found.weak, found.trivial) == ([], [], [], [])
     assert not found.not_looked_at
 

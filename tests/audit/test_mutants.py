@@ -2,7 +2,7 @@
 
 import pytest
 
-from rrtf_ray.report.mutants import MAX_MUTANTS, mutants, trivial_programs
+from rrtf_ray.audit.mutants import MAX_MUTANTS, mutants, trivial_programs
 
 
 def changes(program, **options):
