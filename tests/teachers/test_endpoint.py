@@ -243,14 +243,14 @@ def test_no_more_requests_are_in_flight_than_wanted(tmp_path):
         with lock:
             flying[0] += 1
             most[0] = max(most[0], flying[0])
-        time.sleep(0.02)
+        time.sleep(0.1)
         with lock:
             flying[0] -= 1
         return Answer("good")
 
     with serving(say) as script:
-        asked(script, tmp_path, [question(i) for i in range(30)], concurrency=3)
-    assert 2 <= most[0] <= 3  # a busy machine may not get to the third
+        asked(script, tmp_path, [question(i) for i in range(30)], concurrency=3, requests_per_minute=60_000)
+    assert most[0] == 3
 
 
 def test_the_key_is_in_no_file_and_no_text(tmp_path):
