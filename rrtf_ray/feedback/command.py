@@ -50,12 +50,12 @@ class Place:
             return self.database
         if self.run is None:
             raise InputError("name the run whose votes are meant (--run RUN), or a database (--database URL)")
-        if configured := _configured(self.run):
-            return configured
         if "://" in self.run:
             raise InputError(
                 f"{self.run} is no folder of this machine, so it can hold no database; give --database URL"
             )
+        if configured := _configured(self.run):
+            return configured
         if not Path(self.run).is_dir():
             raise InputError(f"--run {self.run}: there is no such folder; `rrtf run run_dir={self.run}` makes it")
         return sqlite_url(Path(self.run) / FILE)
