@@ -129,6 +129,21 @@ class VoteSource(StrEnum):
     """A user of the endpoint, who took one completion and not another."""
 
 
+class Arm(StrEnum):
+    """Why somebody was asked about a pair of programs."""
+
+    CHOSEN = "chosen"
+    """Because the answer is expected to say most."""
+    RANDOM = "random"
+    """By chance, as a fair sample of all pairs."""
+    REPEAT = "repeat"
+    """Again, with the sides swapped, to see how consistent the annotator is."""
+    SETTLE = "settle"
+    """Others contradict each other: this vote decides."""
+    IMPORT = "import"
+    """Nobody was asked here: the vote comes from a file or an editor."""
+
+
 class Signal(StrEnum):
     """What puts a candidate above the next one."""
 
@@ -350,6 +365,11 @@ class Candidate:
     repairs: str = ""
 
     @property
+    def code(self) -> str:
+        """What it is compared and known by: its program, or the completion where no code was found."""
+        return self.program or self.completion
+
+    @property
     def truncated(self) -> bool:
         """Whether the completion goes to the end of a response that was cut off at its limit of tokens."""
         return self.finish_reason == "length" and self.response.rstrip().endswith(self.completion.rstrip())
@@ -386,7 +406,7 @@ class Vote:
     at: when, in seconds since 1970 by the server's clock. seconds: how long it took; 0 where nobody measured it.
     reason: what the annotator wrote; may be empty. rubric: version of the instructions that the annotator had.
     saw_tests: the verdicts of the tests were shown before the choice.
-    arm: why this pair was asked (`chosen`, `random`, `repeat`, `settle`), or `import`.
+    arm: why this pair was asked.
     """
 
     id: str
@@ -401,7 +421,7 @@ class Vote:
     reason: str = ""
     rubric: str = ""
     saw_tests: bool = False
-    arm: str = "chosen"
+    arm: Arm = Arm.CHOSEN
 
     def __post_init__(self) -> None:
         for name in ("id", "problem_id", "left", "right", "annotator"):
@@ -410,12 +430,22 @@ class Vote:
         if self.left == self.right:
             raise DataError(f"vote {self.id!r} compares a program with itself ({self.left}); give two programs")
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The digests, the smaller first: the same whatever side the programs were on."""
+        return (self.left, self.right) if self.left < self.right else (self.right, self.left)
+
+    @property
+    def winner(self) -> str | None:
+        """The digest of the better program; None for a tie and for no opinion."""
+        return {Choice.LEFT: self.left, Choice.RIGHT: self.right}.get(self.choice)
+
 
 @dataclass(frozen=True, slots=True)
 class Preference:
     """What votes say of one program among the others of its problem (core.preference).
 
-    value: in [-1, 1], 2 P(it wins against another program of the problem) - 1.
+    value: in [-1, 1], P(it wins against another program of the problem) - P(it loses).
     low, high: its 95% interval. votes: how many comparisons it was in.
     """
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rrtf_ray.core.metrics import Estimate, interval_of_mean
-from rrtf_ray.records import Choice, Vote
+from rrtf_ray.records import Arm, Choice, Vote
 
 Values = npt.NDArray[np.float64]
 Unit = tuple[str, str, str]
@@ -67,17 +67,15 @@ class Sides:
 
 def unit_of(vote: Vote) -> Unit:
     """The unit that a vote is on."""
-    return (vote.problem_id, *sorted((vote.left, vote.right)))  # type: ignore[return-value]
+    return (vote.problem_id, *vote.pair)
 
 
 def label_of(vote: Vote) -> Label | None:
     """What the vote says of its unit; None for a skipped one. Both ties are one label."""
     if vote.choice is Choice.SKIPPED:
         return None
-    if vote.choice in (Choice.BOTH_GOOD, Choice.BOTH_BAD):
-        return Label.TIE
-    winner = vote.left if vote.choice is Choice.LEFT else vote.right
-    return Label.FIRST if winner == min(vote.left, vote.right) else Label.SECOND
+    first, second = vote.pair
+    return {first: Label.FIRST, second: Label.SECOND, None: Label.TIE}[vote.winner]
 
 
 def ratings_of(votes: Iterable[Vote]) -> dict[Unit, dict[str, Label]]:
@@ -88,7 +86,7 @@ def ratings_of(votes: Iterable[Vote]) -> dict[Unit, dict[str, Label]]:
     cast: dict[Unit, dict[str, list[Label]]] = defaultdict(lambda: defaultdict(list))
     for vote in votes:
         label = label_of(vote)
-        if label is not None and vote.arm != "settle":
+        if label is not None and vote.arm is not Arm.SETTLE:
             cast[unit_of(vote)][vote.annotator].append(label)
     return {unit: {name: common_label(labels) for name, labels in by.items()} for unit, by in cast.items()}
 
@@ -130,7 +128,7 @@ def self_consistency(votes: Iterable[Vote]) -> tuple[int, Estimate | None]:
     cast: dict[Unit, list[Label]] = defaultdict(list)
     for vote in votes:
         label = label_of(vote)
-        if label is not None and vote.arm != "settle":
+        if label is not None and vote.arm is not Arm.SETTLE:
             cast[unit_of(vote)].append(label)
     shares = [_agreeing_share(labels) for labels in cast.values() if len(labels) > 1]
     return len(shares), interval_of_mean(shares, CONFIDENCE) if shares else None
@@ -143,7 +141,7 @@ def position_bias(votes: Iterable[Vote]) -> Sides | None:
     """
     from scipy.stats import binomtest
 
-    counts = Counter(vote.choice for vote in votes if vote.arm != "import")
+    counts = Counter(vote.choice for vote in votes if vote.arm is not Arm.IMPORT)
     left, total = counts[Choice.LEFT], counts[Choice.LEFT] + counts[Choice.RIGHT]
     if not total:
         return None

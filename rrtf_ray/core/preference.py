@@ -19,10 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rrtf_ray.records import Choice, Preference, Vote
+from rrtf_ray.records import Arm, Choice, Preference, Vote
 
-SETTLE = "settle"
-_SIGN = {Choice.LEFT: 1, Choice.RIGHT: -1, Choice.BOTH_GOOD: 0, Choice.BOTH_BAD: 0}
 _NORMAL_95 = 1.959964
 _STEPS = 50
 Array = NDArray[np.float64]
@@ -126,17 +124,12 @@ def settled(votes: Iterable[Vote]) -> list[Vote]:
     by_pair: dict[tuple[str, str], list[Vote]] = defaultdict(list)
     for vote in votes:
         if vote.choice is not Choice.SKIPPED:
-            by_pair[pair_of(vote)].append(vote)
+            by_pair[vote.pair].append(vote)
     kept: list[Vote] = []
     for pair in by_pair.values():
-        settling = [vote for vote in pair if vote.arm == SETTLE]
+        settling = [vote for vote in pair if vote.arm is Arm.SETTLE]
         kept += settling[-1:] or pair
     return kept
-
-
-def pair_of(vote: Vote) -> tuple[str, str]:
-    """The digests of a vote's programs, whatever side they were on."""
-    return (vote.left, vote.right) if vote.left < vote.right else (vote.right, vote.left)
 
 
 def _compared(votes: Iterable[Vote]) -> Sequence[tuple[str, str, int, float]]:
@@ -144,11 +137,11 @@ def _compared(votes: Iterable[Vote]) -> Sequence[tuple[str, str, int, float]]:
     kept = settled(votes)
     times: dict[tuple[str, tuple[str, str]], int] = defaultdict(int)
     for vote in kept:
-        times[vote.annotator, pair_of(vote)] += 1
+        times[vote.annotator, vote.pair] += 1
     found = []
     for vote in kept:
-        first, second = pair_of(vote)
-        sign = _SIGN[vote.choice] * (1 if vote.left == first else -1)
+        first, second = vote.pair
+        sign = {first: 1, second: -1, None: 0}[vote.winner]
         found.append((first, second, sign, 1 / times[vote.annotator, (first, second)]))
     return found
 

@@ -73,7 +73,7 @@ def rank(group: Group, config: RankConfig, votes: Iterable[Vote] = ()) -> Rankin
 
 def digest_of(candidate: Candidate) -> str:
     """What stands for the candidate's program in votes."""
-    return program_digest(candidate.program or candidate.completion)
+    return program_digest(candidate.code)
 
 
 def signal_between(better: RankedCandidate, worse: RankedCandidate) -> Signal:
@@ -107,7 +107,7 @@ def _preferred(
     """What each source's votes say of the candidates, by digest."""
     if not votes:
         return {source: {} for source in VoteSource}
-    looks = {digest_of(c): normal_form(c.program or c.completion, language) for c in candidates}
+    looks = {digest_of(c): normal_form(c.code, language) for c in candidates}
     shared: dict[str, str] = {}
     for digest, look in looks.items():
         shared.setdefault(look, digest)

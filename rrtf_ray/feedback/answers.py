@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from rrtf_ray.feedback.database import add_missing, insert_votes
 from rrtf_ray.feedback.queue import ASKED, FREE, Assignment, Queue
 from rrtf_ray.feedback.tables import ASSIGNMENTS, PAIRS, PROBLEMS, PROGRAMS, RESULTS, RETRACTIONS, VOTES
-from rrtf_ray.records import Choice, Vote
+from rrtf_ray.records import Arm, Choice, Vote
 from rrtf_ray.serving.refusals import Refusal
 
 _PACE = 20
@@ -115,7 +115,7 @@ def vote(
             reason=reason,
             rubric=queue.settings.rubric,
             saw_tests=given.saw_tests,
-            arm=given.arm,
+            arm=Arm(given.arm),
         )
         insert_votes(connection, [made])
         if choice is Choice.SKIPPED:
@@ -124,7 +124,7 @@ def vote(
             comes_back = False
         else:
             comes_back = queue.repeat_later(connection, given)
-        tests = None if comes_back or given.arm == "settle" else _results(connection, pair.problem_id, given)
+        tests = None if comes_back or given.arm == Arm.SETTLE else _results(connection, pair.problem_id, given)
         has_seen = given.saw_tests or tests is not None
         queue.set_state(connection, given.number, "voted", vote_id=vote_id, saw_tests=has_seen)
         return pair.problem_id, tests
@@ -156,7 +156,7 @@ def undo(queue: Queue, annotator: str, vote_id: str | None = None) -> str:
             delete(ASSIGNMENTS).where(
                 ASSIGNMENTS.c.pair == found.pair,
                 ASSIGNMENTS.c.annotator == annotator,
-                ASSIGNMENTS.c.arm == "repeat",
+                ASSIGNMENTS.c.arm == Arm.REPEAT,
                 ASSIGNMENTS.c.state.in_(("waiting", "open")),
                 ASSIGNMENTS.c.number != found.number,
             )

@@ -26,7 +26,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from rrtf_ray.errors import InputError, StageError, first_line
 from rrtf_ray.feedback.tables import PROBLEMS, PROGRAMS, RETRACTIONS, VOTES
 from rrtf_ray.identity import program_digest
-from rrtf_ray.records import Choice, Vote, VoteSource
+from rrtf_ray.records import Arm, Choice, Vote, VoteSource
 
 BUSY_S = 10.0
 """How long a statement waits for a database that another process has locked."""
@@ -184,7 +184,9 @@ class FeedbackDatabase:
 def vote_of(row: Any) -> Vote:
     """The record of a row of VOTES."""
     fields = {name: row[name] for name in Vote.__dataclass_fields__}
-    return Vote(**fields | {"choice": Choice(row["choice"]), "source": VoteSource(row["source"])})
+    return Vote(
+        **fields | {"choice": Choice(row["choice"]), "source": VoteSource(row["source"]), "arm": Arm(row["arm"])}
+    )
 
 
 def program_of(connection: Connection, problem_id: str, digest: str) -> str | None:

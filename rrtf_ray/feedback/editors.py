@@ -18,7 +18,7 @@ from typing import Any
 from rrtf_ray.errors import DataError, InputError
 from rrtf_ray.feedback.database import FeedbackDatabase
 from rrtf_ray.identity import fingerprint
-from rrtf_ray.records import Choice, Vote, VoteSource
+from rrtf_ray.records import Arm, Choice, Vote, VoteSource
 
 _FIELDS: dict[str, Any] = {"at": (int, float), "event": str, "completion_id": str, "choice_index": int, "key": str}
 
@@ -94,7 +94,7 @@ def _store(place: _Place, annotator: str, known: dict[str, str], database: Feedb
             annotator=annotator or "editor",
             source=VoteSource.EDITOR,
             at=place.at,
-            arm="import",
+            arm=Arm.IMPORT,
         )
         for winner, loser in sorted(pairs)
     )

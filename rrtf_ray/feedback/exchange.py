@@ -16,7 +16,7 @@ from rrtf_ray.feedback.import_forms import EXTRA, Comparison, form_of
 from rrtf_ray.identity import fingerprint, program_digest
 from rrtf_ray.problems.source import Row, read_rows
 from rrtf_ray.progress import say
-from rrtf_ray.records import Vote
+from rrtf_ray.records import Arm, Vote
 from rrtf_ray.schemas import schema_of, to_row
 from rrtf_ray.store.files import write_bytes
 
@@ -101,7 +101,9 @@ class _Places:
             if digests[0] == digests[1]:
                 return None
             id_ = fingerprint("import", problem_id, *digests, found.choice.value, found.annotator, found.at)
-            vote = Vote(id_, problem_id, *digests, found.choice, found.annotator or NO_NAME, at=found.at, arm="import")
+            vote = Vote(
+                id_, problem_id, *digests, found.choice, found.annotator or NO_NAME, at=found.at, arm=Arm.IMPORT
+            )
         for text in (found.prompt, left, right, vote.id, vote.problem_id, vote.annotator, vote.reason, vote.rubric):
             _check_text(row, text)
         return vote, left, right
@@ -146,7 +148,7 @@ def _trl_rows(database: FeedbackDatabase) -> Iterator[dict[str, Any]]:
     codes = database.programs()
     votes = database.votes()
     settled = {
-        unit_of(vote): [label] for vote in votes if vote.arm == "settle" and (label := label_of(vote)) is not None
+        unit_of(vote): [label] for vote in votes if vote.arm is Arm.SETTLE and (label := label_of(vote)) is not None
     }
     said = {unit: list(by.values()) for unit, by in ratings_of(votes).items()} | settled
     for (problem_id, *digests), labels in said.items():

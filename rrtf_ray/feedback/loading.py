@@ -51,14 +51,12 @@ def load(queue: Queue, groups: Iterable[Group]) -> Loaded:
                 known = {(p.first, p.second) for p in queue.of_problem(connection, group.problem.id)}
                 if not known.issuperset((pair.first, pair.second) for pair in pairs):
                     programs = [judged[digest] for digest in sorted(used)]
-                    insert_problem(connection, group.problem.id, group.problem.prompt, map(_code, programs))
+                    insert_problem(
+                        connection, group.problem.id, group.problem.prompt, [candidate.code for candidate in programs]
+                    )
                     add_missing(connection, RESULTS, [_result(group.problem.id, candidate) for candidate in programs])
                 loaded.new += queue.add(connection, pairs, group.problem.language.value)
     return loaded
-
-
-def _code(candidate: Candidate) -> str:
-    return candidate.program or candidate.completion
 
 
 def _result(problem_id: str, candidate: Candidate) -> dict[str, object]:

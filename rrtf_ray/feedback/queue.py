@@ -21,8 +21,9 @@ from rrtf_ray.core.pairing import Pair, priorities
 from rrtf_ray.feedback.database import FeedbackDatabase, add_missing
 from rrtf_ray.feedback.tables import ASSIGNMENTS, PAIRS
 from rrtf_ray.identity import stable_seed
+from rrtf_ray.records import Arm
 
-ASKED = ("chosen", "random")
+ASKED = (Arm.CHOSEN, Arm.RANDOM)
 """The arms whose assignments hold a place of their pair; repetitions and a lead's decisions do not."""
 CLOCK_SLACK_S = 60.0
 """A lease that begins later than this from now was written before the clock was put back."""
@@ -105,7 +106,7 @@ class Queue:
                     "second": pair.second,
                     "pair_set": self.pair_set,
                     "language": language,
-                    "arm": "random" if is_random else "chosen",
+                    "arm": Arm.RANDOM if is_random else Arm.CHOSEN,
                     "base": pair.priority,
                     "priority": self._chance("order", *key) if is_random else pair.priority,
                     "wanted": wanted,
@@ -136,7 +137,7 @@ class Queue:
         """Put the problem's chosen pairs in the order that its votes suggest."""
         votes = self.database.votes([problem_id])
         with self.database.reading() as connection:
-            rows = [p for p in self.of_problem(connection, problem_id) if p.arm == "chosen" and p.free > 0]
+            rows = [p for p in self.of_problem(connection, problem_id) if p.arm == Arm.CHOSEN and p.free > 0]
         pairs = [Pair(p.problem_id, p.first, p.second, p.base) for p in rows]
         asked = zip(rows, priorities(pairs, votes), strict=True)
         changed = [(row.number, priority) for row, priority in asked if priority != row.priority]
@@ -152,10 +153,10 @@ class Queue:
         if self._chance("repeat", done.pair, done.annotator) >= self.settings.repeat:
             return False
         there = (ASSIGNMENTS.c.pair == done.pair, ASSIGNMENTS.c.annotator == done.annotator)
-        if connection.scalar(select(func.count()).where(*there, ASSIGNMENTS.c.arm == "repeat")):
+        if connection.scalar(select(func.count()).where(*there, ASSIGNMENTS.c.arm == Arm.REPEAT)):
             return False
         due = self.answered(connection, done.annotator) + REPEAT_AFTER
-        self.assign(connection, done.pair, done.annotator, "repeat", (done.right, done.left), due=due)
+        self.assign(connection, done.pair, done.annotator, Arm.REPEAT, (done.right, done.left), due=due)
         return True
 
     def answered(self, connection: Connection, annotator: str) -> int:
@@ -207,7 +208,7 @@ class Queue:
 
     def _next(self, connection: Connection, annotator: str, count: int) -> list[Assignment]:
         self.end_leases(connection)
-        held = [a for a in self.held(connection, annotator, "open") if a.arm != "settle"]
+        held = [a for a in self.held(connection, annotator, "open") if a.arm != Arm.SETTLE]
         renewed = [a.number for a in held]
         connection.execute(update(ASSIGNMENTS).where(ASSIGNMENTS.c.number.in_(renewed)).values(leased_at=self.clock()))
         while len(held) < count:
@@ -236,7 +237,7 @@ class Queue:
             .with_for_update(skip_locked=True)
         )
         for row in connection.execute(ended).all():
-            state = "waiting" if row.arm == "repeat" else "lapsed"
+            state = "waiting" if row.arm == Arm.REPEAT else "lapsed"
             self.set_state(connection, row.number, state)
             if row.arm in ASKED:
                 self.give_back(connection, row.pair)
@@ -272,14 +273,14 @@ class Queue:
     def _lapsed(self, connection: Connection, annotator: str) -> Assignment | None:
         """A pair that the annotator left, if nobody has it now."""
         for found in self.held(connection, annotator, "lapsed"):
-            if found.arm != "settle" and self.take_place(connection, found.pair):
+            if found.arm != Arm.SETTLE and self.take_place(connection, found.pair):
                 return self._opened(connection, found)
         return None
 
     def _new(self, connection: Connection, annotator: str) -> Assignment | None:
         given = select(func.count()).where(ASSIGNMENTS.c.annotator == annotator)
         prefers_random = self._chance("draw", annotator, connection.scalar(given)) < self.settings.random
-        arms = ("random", "chosen") if prefers_random else ("chosen", "random")
+        arms = (Arm.RANDOM, Arm.CHOSEN) if prefers_random else (Arm.CHOSEN, Arm.RANDOM)
         for arm in arms:
             query = (
                 select(PAIRS)

@@ -9,7 +9,7 @@ import threading
 import uvicorn
 from fastapi import FastAPI
 
-from rrtf_ray.errors import InputError
+from rrtf_ray.errors import InputError, StageError
 from rrtf_ray.progress import say
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -41,6 +41,8 @@ def serve(app: FastAPI, listening: socket.socket) -> None:
         running.start()
         while running.is_alive() and not stop.wait(0.5):
             pass
+        if not running.is_alive():
+            raise StageError("prefer: the page's server ended by itself; the cause is above. Start it again")
         say("prefer: stopping")
         server.should_exit = True
         running.join(30)

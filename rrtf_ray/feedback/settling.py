@@ -6,9 +6,7 @@ from sqlalchemy import Connection, select
 
 from rrtf_ray.feedback.queue import ASKED, Assignment, Queue
 from rrtf_ray.feedback.tables import ASSIGNMENTS, PAIRS, RETRACTIONS, VOTES
-from rrtf_ray.records import Choice
-
-ARM = "settle"
+from rrtf_ray.records import Arm, Choice
 
 
 def conflicts(queue: Queue) -> list[int]:
@@ -22,10 +20,10 @@ def next_to_settle(queue: Queue, lead: str, count: int = 2) -> list[Assignment]:
     """As Queue.next, of the conflicts. A pair that another lead has open is not given out again."""
     with queue.database.writing() as connection:
         queue.end_leases(connection)
-        held = [a for a in queue.held(connection, lead, "open") if a.arm == ARM]
+        held = [a for a in queue.held(connection, lead, "open") if a.arm == Arm.SETTLE]
         for given in held:
             queue.set_state(connection, given.number, "open")
-        lapsed = {a.pair: a for a in queue.held(connection, lead, "lapsed") if a.arm == ARM}
+        lapsed = {a.pair: a for a in queue.held(connection, lead, "lapsed") if a.arm == Arm.SETTLE}
         taken = set(connection.scalars(select(ASSIGNMENTS.c.pair).where(*_OPEN)))
         for number in _conflicts(queue, connection):
             if len(held) >= count:
@@ -37,11 +35,11 @@ def next_to_settle(queue: Queue, lead: str, count: int = 2) -> list[Assignment]:
                 held.append(lapsed[number])
             else:
                 pair = connection.execute(select(PAIRS).where(PAIRS.c.number == number)).one()
-                held.append(queue.assign(connection, number, lead, ARM, queue.sides(pair, lead, ARM)))
+                held.append(queue.assign(connection, number, lead, Arm.SETTLE, queue.sides(pair, lead, Arm.SETTLE)))
         return held
 
 
-_OPEN = (ASSIGNMENTS.c.arm == ARM, ASSIGNMENTS.c.state == "open")
+_OPEN = (ASSIGNMENTS.c.arm == Arm.SETTLE, ASSIGNMENTS.c.state == "open")
 
 
 def _conflicts(queue: Queue, connection: Connection) -> list[int]:
@@ -50,14 +48,14 @@ def _conflicts(queue: Queue, connection: Connection) -> list[int]:
         .join(ASSIGNMENTS, ASSIGNMENTS.c.pair == PAIRS.c.number)
         .join(VOTES, VOTES.c.id == ASSIGNMENTS.c.vote_id)
         .where(PAIRS.c.pair_set == queue.pair_set, PAIRS.c.closed.is_(False), ASSIGNMENTS.c.state == "voted")
-        .where(VOTES.c.choice.in_((Choice.LEFT, Choice.RIGHT)) | (ASSIGNMENTS.c.arm == ARM))
+        .where(VOTES.c.choice.in_((Choice.LEFT, Choice.RIGHT)) | (ASSIGNMENTS.c.arm == Arm.SETTLE))
         .where(VOTES.c.id.not_in(select(RETRACTIONS.c.vote_id)))
         .order_by(VOTES.c.number)
     )
     preferred: dict[int, set[bool]] = {}
     settled = set()
     for row in connection.execute(query):
-        if row.arm == ARM:
+        if row.arm == Arm.SETTLE:
             settled.add(row.number)
         elif row.arm in ASKED:
             better = row.left if row.choice == Choice.LEFT else row.right

@@ -25,7 +25,7 @@ from rrtf_ray.core.agreement import (
 )
 from rrtf_ray.core.metrics import Estimate
 from rrtf_ray.progress import console, say
-from rrtf_ray.records import Choice, Vote, VoteSource
+from rrtf_ray.records import Arm, Choice, Vote, VoteSource
 
 PAUSE_S = 600.0
 """Longer between two votes of an annotator is a pause, not activity."""
@@ -69,7 +69,7 @@ def _annotator(source: VoteSource, name: str, votes: Sequence[Vote]) -> dict[str
         "votes": len(counted),
         "skipped": len(votes) - len(counted),
         "median_seconds": round(median(seconds), 3) if seconds else None,
-        "votes_per_hour": round(sum(vote.arm != "import" for vote in counted) / hours, 1) if hours else None,
+        "votes_per_hour": round(sum(vote.arm is not Arm.IMPORT for vote in counted) / hours, 1) if hours else None,
         "left": {"chosen": sides.left, "of": sides.total, "share": sides.share.as_dict(), "p": sides.p}
         if sides
         else None,
@@ -79,7 +79,7 @@ def _annotator(source: VoteSource, name: str, votes: Sequence[Vote]) -> dict[str
 
 def _active_hours(votes: Iterable[Vote]) -> float:
     """The time between votes, without pauses, and what the first after each pause took. Imported votes have no time."""
-    moments = sorted((vote.at, vote.seconds) for vote in votes if vote.arm != "import")
+    moments = sorted((vote.at, vote.seconds) for vote in votes if vote.arm is not Arm.IMPORT)
     total, before = 0.0, float("-inf")
     for at, seconds in moments:
         total += at - before if at - before <= PAUSE_S else min(seconds, PAUSE_S)
@@ -101,7 +101,7 @@ def _with_people(votes: Sequence[Vote], people: Ratings) -> Agreement:
 
 
 def _settled(votes: Iterable[Vote]) -> set[Unit]:
-    return {unit_of(vote) for vote in votes if vote.arm == "settle" and label_of(vote) is not None}
+    return {unit_of(vote) for vote in votes if vote.arm is Arm.SETTLE and label_of(vote) is not None}
 
 
 def _conflicts(people: Iterable[Vote], ratings: Ratings, settled: set[Unit]) -> list[dict[str, Any]]:

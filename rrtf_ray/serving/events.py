@@ -28,7 +28,8 @@ from rrtf_ray.serving.settings import GatewaySettings
 
 KEPT_S = 3600.0
 MOST_KEPT = 10_000
-"""Completions that can be spoken of; beyond these the oldest are forgotten."""
+MOST_CHARS = 64 * 2**20
+"""Completions that can be spoken of, and the characters kept of them; beyond these the oldest are forgotten."""
 _DAY = "%Y-%m-%d"
 _MEANING = {"view": "shown", "select": "accepted", "dismiss": "rejected"}
 
@@ -47,13 +48,16 @@ class EventBody(Body):
 
 @dataclass(slots=True)
 class Completion:
-    """One that was answered. texts: by choice."""
+    """One that is being answered, or was. prompt, suffix: empty where no code is kept with events. texts: by choice.
+    chars: of all of these."""
 
     prompt: str
     suffix: str
+    prompt_digest: str
     model: str
     key: str
     texts: dict[int, str] = field(default_factory=dict)
+    chars: int = 0
     at: float = field(default_factory=time.monotonic)
 
 
@@ -65,12 +69,20 @@ class EditorEvents:
         self._with_code = settings.events_code
         self._days = settings.events_days
         self._known: OrderedDict[str, Completion] = OrderedDict()
+        self._chars = 0
         self._cleaned = ""
 
     @property
     def on(self) -> bool:
         """Whether events are taken."""
         return self._folder is not None
+
+    def completion(self, prompt: str, suffix: str, model: str, key: str) -> Completion:
+        """What is remembered of a request."""
+        digest = fingerprint(prompt, suffix)
+        if not self._with_code:
+            prompt = suffix = ""
+        return Completion(prompt, suffix, digest, model, key, chars=len(prompt) + len(suffix))
 
     async def watched(self, pieces: AsyncGenerator[str, None], completion: Completion) -> AsyncGenerator[str, None]:
         """The pieces of an answer in OpenAI's form, which are remembered under its id."""
@@ -83,16 +95,29 @@ class EditorEvents:
             await pieces.aclose()
 
     def _learn(self, event: dict[str, Any], completion: Completion) -> None:
+        """What a part of an answer adds to its completion."""
         if not isinstance(event.get("id"), str):
             return
+        if event["id"] not in self._known:
+            self._known[event["id"]] = completion
+            self._chars += completion.chars
         for choice in event.get("choices", ()):
             part = choice.get("message") or choice.get("delta") or choice
             text = part.get("text") or part.get("content") or ""
             completion.texts[choice["index"]] = completion.texts.get(choice["index"], "") + text
-        self._known[event["id"]] = completion
-        now = time.monotonic()
-        while self._known and (len(self._known) > MOST_KEPT or now - next(iter(self._known.values())).at > KEPT_S):
+            completion.chars += len(text)
+            self._chars += len(text)
+        self._forget()
+
+    def _forget(self) -> None:
+        """What is too old, or too much."""
+        began = time.monotonic() - KEPT_S
+        while self._known:
+            oldest = next(iter(self._known.values()))
+            if oldest.at >= began and len(self._known) <= MOST_KEPT and self._chars <= MOST_CHARS:
+                return
             self._known.popitem(last=False)
+            self._chars -= oldest.chars
 
     def record(self, body: EventBody, key: str) -> None:
         """Write an event down.
@@ -122,7 +147,7 @@ class EditorEvents:
             "choice_index": body.choice_index,
             "model": found.model,
             "key": found.key,
-            "prompt_digest": fingerprint(found.prompt, found.suffix),
+            "prompt_digest": found.prompt_digest,
             "text_digest": program_digest(text),
             "text_chars": len(text),
         }

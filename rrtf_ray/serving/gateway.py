@@ -317,7 +317,7 @@ class Gateway:
 
     def _noted(self, prompt: str, suffix: str, name: str, key: Key | None) -> Completion | None:
         """A completion that editors may speak of."""
-        return Completion(prompt, suffix, name, key.name if key else "") if self._events.on else None
+        return self._events.completion(prompt, suffix, name, key.name if key else "") if self._events.on else None
 
     async def _timed(self, deltas: AsyncGenerator[Delta, None], name: str, form: Form) -> AsyncGenerator[Delta, None]:
         """The deltas of an answer that is not streamed; the first is when a stream would have begun."""

@@ -90,11 +90,11 @@ def _wait(config: Config, run: RunDir, round: int, database: FeedbackDatabase) -
     """Until there are enough votes on the round's own programs, or the time is up."""
     wanted, limit_s = config.feedback.min_votes, config.feedback.wait_s
     own: set[tuple[str, str]] = set()
-    pairs = 0
+    tied = False
     for group in run.groups(round).read():
         own |= {(group.problem.id, digest_of(candidate)) for candidate in group.candidates}
-        pairs += len(pairs_of(group))
-    if not pairs:
+        tied = tied or bool(pairs_of(group))
+    if not tied:
         say(f"round {round}: tests order all programs, so there is nothing to ask people about")
         return
     problem_ids = {problem_id for problem_id, _ in own}

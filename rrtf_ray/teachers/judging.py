@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rrtf_ray.core.agreement import label_of, unit_of
 from rrtf_ray.core.metrics import interval_of_mean
 from rrtf_ray.identity import fingerprint
 from rrtf_ray.records import Choice, Comparison, Judgements, Vote, VoteSource
@@ -94,8 +95,12 @@ def trust_of(judged: Iterable[Comparison], votes: Sequence[Vote], people: Iterab
     """How a judge did in these comparisons. votes: of the judge; people: of people, whatever the pairs."""
     judged = list(judged)
     answers = [a for c in judged for a in (c.left_first, c.right_first) if a in (Choice.LEFT, Choice.RIGHT)]
-    mine = {_pair(vote): _winner(vote) for vote in votes}
-    shared = [_winner(v) == mine[_pair(v)] for v in people if v.choice is not Choice.SKIPPED and _pair(v) in mine]
+    mine = {unit_of(vote): label_of(vote) for vote in votes}
+    shared = [
+        label is mine[unit]
+        for vote in people
+        if (unit := unit_of(vote)) in mine and (label := label_of(vote)) is not None
+    ]
     return Trust(
         pairs=len(judged),
         answered=len(votes),
@@ -106,12 +111,3 @@ def trust_of(judged: Iterable[Comparison], votes: Sequence[Vote], people: Iterab
         agreed=sum(shared),
         shared=len(shared),
     )
-
-
-def _pair(vote: Vote) -> tuple[str, str, str]:
-    return vote.problem_id, min(vote.left, vote.right), max(vote.left, vote.right)
-
-
-def _winner(vote: Vote) -> str:
-    """The digest of the better program; empty for a tie."""
-    return {Choice.LEFT: vote.left, Choice.RIGHT: vote.right}.get(vote.choice, "")

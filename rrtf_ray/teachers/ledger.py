@@ -21,7 +21,7 @@ BUSY_S = 10.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, reply TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS requests (
-    number INTEGER PRIMARY KEY, teacher TEXT NOT NULL, at REAL NOT NULL, settled INTEGER NOT NULL,
+    number INTEGER PRIMARY KEY, teacher TEXT NOT NULL, at REAL NOT NULL,
     input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, cost REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS requests_of ON requests (teacher);
 CREATE TABLE IF NOT EXISTS faults (
@@ -93,7 +93,7 @@ class Ledger:
     def open(self, most: Spent) -> int:
         """Enter a request before it is sent; returns its number."""
         number = self._do(
-            "INSERT INTO requests (teacher, at, settled, input_tokens, output_tokens, cost) VALUES (?, ?, 0, ?, ?, ?)",
+            "INSERT INTO requests (teacher, at, input_tokens, output_tokens, cost) VALUES (?, ?, ?, ?, ?)",
             *(self._teacher, time.time(), most.input_tokens, most.output_tokens, most.cost),
         ).lastrowid
         assert number is not None
@@ -102,7 +102,7 @@ class Ledger:
     def settle(self, number: int, spent: Spent) -> None:
         """What a request took in the end."""
         self._do(
-            "UPDATE requests SET settled = 1, input_tokens = ?, output_tokens = ?, cost = ? WHERE number = ?",
+            "UPDATE requests SET input_tokens = ?, output_tokens = ?, cost = ? WHERE number = ?",
             *(spent.input_tokens, spent.output_tokens, spent.cost, number),
         )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from rrtf_ray.config import TeacherConfig
 from rrtf_ray.core.groups import has_teacher
 from rrtf_ray.core.pairing import Pair, pairs_of
-from rrtf_ray.identity import program_digest
+from rrtf_ray.core.ranking import digest_of
 from rrtf_ray.records import Comparison, Group, Judgements, Outcome, Problem
 from rrtf_ray.teachers.asking import Teacher
 from rrtf_ray.teachers.judging import choice_in
@@ -69,7 +69,7 @@ class Judging:
     gives = Judgements
 
     async def of(self, group: Group, teacher: Teacher) -> Judgements:
-        pairs = sorted(pairs_of(group), key=lambda pair: -pair.priority)[: self.config.pairs_per_problem]
+        pairs = pairs_of(group)[: self.config.pairs_per_problem]
         compared = await asyncio.gather(*(self._compared(group, pair, teacher) for pair in pairs))
         wanted = {digest for pair in pairs for digest in (pair.first, pair.second)}
         codes = {digest: code for digest, code in _codes(group).items() if digest in wanted}
@@ -82,11 +82,7 @@ class Judging:
             teacher.ask(judge_question(group.problem, left, right, config)),
             teacher.ask(judge_question(group.problem, right, left, config)),
         )
-        passing = {
-            program_digest(c.program or c.completion)
-            for c in group.candidates
-            if c.verdict and c.verdict.outcome is Outcome.PASSED
-        }
+        passing = {digest_of(c) for c in group.candidates if c.verdict and c.verdict.outcome is Outcome.PASSED}
         return Comparison(
             left=pair.first,
             right=pair.second,
@@ -105,5 +101,4 @@ def model_of(name: str, config: TeacherConfig) -> str:
 
 def _codes(group: Group) -> dict[str, str]:
     """The programs by digest."""
-    codes = ((c.program or c.completion) for c in group.candidates)
-    return {program_digest(code): code for code in codes}
+    return {digest_of(candidate): candidate.code for candidate in group.candidates}

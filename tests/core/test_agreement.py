@@ -14,7 +14,7 @@ from rrtf_ray.core.agreement import (
     ratings_of,
     self_consistency,
 )
-from rrtf_ray.records import Choice, Vote
+from rrtf_ray.records import Arm, Choice, Vote
 
 A, B = "a" * 32, "b" * 32
 LABELS = {"a": Label.FIRST, "b": Label.SECOND, "=": Label.TIE}
@@ -42,12 +42,12 @@ def test_a_label_does_not_depend_on_sides():
 def test_one_label_for_each_annotator_and_unit():
     votes = [
         vote("left"),
-        vote("left", left=B, right=A, arm="repeat"),
+        vote("left", left=B, right=A, arm=Arm.REPEAT),
         vote("left", "ben"),
-        vote("left", "ben", arm="repeat"),
-        vote("right", "ben", arm="repeat"),
+        vote("left", "ben", arm=Arm.REPEAT),
+        vote("right", "ben", arm=Arm.REPEAT),
         vote("skipped", "cem"),
-        vote("left", "dan", arm="settle"),
+        vote("left", "dan", arm=Arm.SETTLE),
     ]
     assert ratings_of(votes) == {("p1", A, B): {"ann": Label.TIE, "ben": Label.FIRST}}
 
@@ -149,7 +149,9 @@ def test_self_consistency_over_repeats_with_sides_swapped():
 
 def test_position_bias_is_exact():
     """8 left of 10: p = 2 (1 + 10 + 45) / 1024. All left of 3: the interval's lower limit is 0.025^(1/3)."""
-    votes = [vote("left")] * 8 + [vote("right")] * 2 + [vote("both_good"), vote("skipped"), vote("left", arm="import")]
+    votes = (
+        [vote("left")] * 8 + [vote("right")] * 2 + [vote("both_good"), vote("skipped"), vote("left", arm=Arm.IMPORT)]
+    )
     sides = position_bias(votes)
     assert (sides.left, sides.total, sides.share.value) == (8, 10, 0.8)
     assert sides.p == pytest.approx(112 / 1024)

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.stats import kendalltau
 
 from rrtf_ray.core.preference import posterior, preferences
-from rrtf_ray.records import Choice, Vote
+from rrtf_ray.records import Arm, Choice, Vote
 
 
 def vote(left, right, choice=Choice.LEFT, annotator="ann", **fields):
@@ -94,12 +94,12 @@ def test_votes_that_contradict_each_other_cancel():
 
 def test_an_annotator_who_repeats_counts_once():
     once = preferences([vote("a", "b")])
-    repeated = [vote("a", "b", id="1"), vote("b", "a", Choice.RIGHT, id="2", arm="repeat")]
+    repeated = [vote("a", "b", id="1"), vote("b", "a", Choice.RIGHT, id="2", arm=Arm.REPEAT)]
     assert preferences(repeated)["a"].value == pytest.approx(once["a"].value)
 
 
 def test_a_lead_settles_a_pair():
-    votes = [*by(5, "a", "b"), vote("a", "b", Choice.RIGHT, "lead", arm="settle")]
+    votes = [*by(5, "a", "b"), vote("a", "b", Choice.RIGHT, "lead", arm=Arm.SETTLE)]
     assert preferences(votes)["b"].value == pytest.approx(preferences(by(1, "b", "a"))["b"].value)
 
 

@@ -13,7 +13,7 @@ from rrtf_ray.errors import DataError, InputError
 from rrtf_ray.feedback.database import FeedbackDatabase, sqlite_url
 from rrtf_ray.feedback.exchange import export_votes, import_votes
 from rrtf_ray.identity import program_digest
-from rrtf_ray.records import Choice, Vote, VoteSource
+from rrtf_ray.records import Arm, Choice, Vote, VoteSource
 
 PROMPT = "def f(a):\n"
 GOOD, BAD, OTHER = (PROMPT + body for body in ("    return a\r\n    # ü", "    return 0", "    return -a"))
@@ -169,7 +169,7 @@ def test_pairs_for_trl_are_what_most_votes_say(tmp_path, database, suffix):
         vote(6, "right", BAD, OTHER, annotator="ben"),
         vote(7, "both_bad", GOOD, OTHER),
         vote(8, "skipped", GOOD, OTHER),
-        *(vote(f"again {i}", "left", BAD, OTHER, arm="repeat") for i in range(3)),  # of one who has voted already
+        *(vote(f"again {i}", "left", BAD, OTHER, arm=Arm.REPEAT) for i in range(3)),  # of one who has voted already
     )
     path = str(tmp_path / f"pairs.{suffix}")
     assert export_votes(database, path, form="trl") == 1
@@ -178,7 +178,7 @@ def test_pairs_for_trl_are_what_most_votes_say(tmp_path, database, suffix):
 
 
 def test_a_settled_pair_is_as_it_was_settled(tmp_path, database):
-    filled(database, vote(1), vote(2, annotator="ben"), vote(3, "right", annotator="lead", arm="settle"))
+    filled(database, vote(1), vote(2, annotator="ben"), vote(3, "right", annotator="lead", arm=Arm.SETTLE))
     path = str(tmp_path / "pairs.jsonl")
     assert export_votes(database, path, form="trl") == 1
     assert read(path)[0]["chosen"] == "    return 0"

@@ -6,7 +6,7 @@ import pytest
 
 from rrtf_ray.feedback.status import print_status, status_of
 from rrtf_ray.progress import console
-from rrtf_ray.records import Choice, Vote, VoteSource
+from rrtf_ray.records import Arm, Choice, Vote, VoteSource
 
 A, B = "a" * 32, "b" * 32
 
@@ -19,7 +19,7 @@ VOTES = [
     # Ann: 0 s to 120 s, then a pause; a vote at 10,000 s that took 24 s, and one 36 s later. That is 180 s of activity.
     vote(1, "left", at=0.0, seconds=0.0),
     vote(2, "left", problem="p2", at=60.0, seconds=60.0),
-    vote(3, "right", left=B, right=A, arm="repeat", at=100.0, seconds=40.0),
+    vote(3, "right", left=B, right=A, arm=Arm.REPEAT, at=100.0, seconds=40.0),
     vote(4, "skipped", problem="p3", at=120.0, seconds=20.0),
     vote(5, "both_bad", problem="p3", at=10_000.0, seconds=24.0),
     vote(6, "left", problem="p4", at=10_036.0),
@@ -27,7 +27,7 @@ VOTES = [
     vote(7, "right", "ben", left=B, right=A, at=5.0),
     vote(8, "left", "ben", "p2", left=B, right=A, at=10.0),
     vote(9, "right", "ben", "p4", at=20.0),
-    vote(10, "left", "lead", "p4", arm="settle", at=30.0),
+    vote(10, "left", "lead", "p4", arm=Arm.SETTLE, at=30.0),
     vote(11, "left", "judge-7b", "p1", source=VoteSource.JUDGE),
     vote(12, "left", "judge-7b", "p2", source=VoteSource.JUDGE),
     vote(13, "left", "judge-7b", "p9", source=VoteSource.JUDGE),
@@ -63,9 +63,9 @@ def test_a_conflict_is_open_until_it_is_settled():
     (conflict,) = status_of(VOTES)["conflicts"]
     assert (conflict["problem_id"], conflict["first"], conflict["second"]) == ("p2", A, B)
     assert [one["id"] for one in conflict["votes"]] == ["2", "8"]
-    settled = [*VOTES, vote(20, "skipped", "lead", "p2", arm="settle")]
+    settled = [*VOTES, vote(20, "skipped", "lead", "p2", arm=Arm.SETTLE)]
     assert len(status_of(settled)["conflicts"]) == 1
-    settled.append(vote(21, "left", "lead", "p2", arm="settle"))
+    settled.append(vote(21, "left", "lead", "p2", arm=Arm.SETTLE))
     assert status_of(settled)["conflicts"] == []
 
 

@@ -137,3 +137,19 @@ def test_old_files_are_removed_and_a_folder_that_cannot_be_written_is_said(talk,
     assert [line.get("days", line.get("event")) for line in lines_in(folder)] == [3, "rejected", None]
     with pytest.raises(openai.InternalServerError, match=r"gateway\.events"):
         talk(conversation, events=str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("limit", ["MOST_KEPT", "MOST_CHARS"])
+def test_what_is_remembered_is_bounded_and_the_oldest_is_forgotten(talk, monkeypatch, limit):
+    most = {"MOST_KEPT": 2, "MOST_CHARS": 2 * len("def f(a):\n" + TEXT)}[limit]
+    monkeypatch.setattr(f"rrtf_ray.serving.events.{limit}", most)
+
+    async def conversation(client):
+        ann = client("ann")
+        ids = [(await ann.completions.create(model="rrtf", prompt="def f(a):\n", max_tokens=9)).id for _ in range(3)]
+        with pytest.raises(openai.NotFoundError, match="not known"):
+            await send(ann, type="select", completion_id=ids[0])
+        for later in ids[1:]:
+            await send(ann, type="select", completion_id=later)
+
+    talk(conversation, events_code=True)
