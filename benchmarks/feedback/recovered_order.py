@@ -13,32 +13,18 @@ and number of votes on all sides; the ratio is ours to each baseline's, seed by 
 
 from __future__ import annotations
 
-import math
 import random
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 
-from scipy.stats import kendalltau
-
+from benchmarks.feedback.groups import group_of
 from rrtf_ray.config import RankConfig
+from rrtf_ray.core.agreement import kendall_tau
 from rrtf_ray.core.pairing import Pair, pairs_of, priorities
 from rrtf_ray.core.ranking import digest_of, rank
-from rrtf_ray.records import (
-    Candidate,
-    Choice,
-    Group,
-    Outcome,
-    Problem,
-    ProblemKind,
-    Source,
-    Test,
-    TestKind,
-    TestStatus,
-    Verdict,
-    Vote,
-)
+from rrtf_ray.records import Choice, Group, Outcome, Vote
 
 VOTES = 500
 PROBLEMS = 60
@@ -85,9 +71,8 @@ def tau_of(world: World, votes: dict[str, list[Vote]]) -> float:
         digests = {candidate.id: digest_of(candidate) for candidate in group.candidates}
         ranking = rank(group, RankConfig(), votes.get(problem_id, []))
         passing = [place for place in ranking.candidates if place.outcome is Outcome.PASSED]
-        truth = [world.quality[problem_id, digests[place.candidate_id]] for place in passing]
-        tau = float(kendalltau([place.score for place in passing], truth).statistic)
-        found.append(0.0 if math.isnan(tau) else tau)
+        truth = {place.candidate_id: world.quality[problem_id, digests[place.candidate_id]] for place in passing}
+        found.append(kendall_tau({place.candidate_id: place.score for place in passing}, truth) or 0.0)
     return sum(found) / len(found)
 
 
@@ -170,28 +155,6 @@ def measure(seeds: int = 10) -> dict[str, dict[str, float]]:
 
 def _group(number: int, rng: random.Random) -> Group:
     k = rng.randint(1, 9)
-    problem = Problem(
-        id=f"order/{number}",
-        prompt="def f(x):\n",
-        kind=ProblemKind.FUNCTION,
-        entry_point="f",
-        tests=(Test(TestKind.ASSERT, f"assert f([{k}]) == 0"),),
-    )
     programs = [(style, _NUM_TESTS) for style in _STYLES] + [(wrong, rng.randint(1, 7)) for wrong in _WRONG]
-    candidates = []
-    for index, (style, passed) in enumerate(programs):
-        statuses = (TestStatus.PASSED,) * passed + (TestStatus.FAILED,) * (_NUM_TESTS - passed)
-        code = "    " + style.format(k=k) + "\n"
-        candidates.append(
-            Candidate(
-                id=f"s{index}",
-                source=Source.STUDENT,
-                model="simulated",
-                response=code,
-                completion=code,
-                program=problem.prompt + code,
-                finish_reason="stop",
-                verdict=Verdict(Outcome.PASSED if passed == _NUM_TESTS else Outcome.FAILED, statuses),
-            )
-        )
-    return Group(problem, tuple(candidates))
+    written = [(f"    {style.format(k=k)}\n", passed) for style, passed in programs]
+    return group_of(f"order/{number}", "def f(x):\n", "f", written, _NUM_TESTS)

@@ -13,18 +13,8 @@ from typing import Any
 
 import httpx
 
-from rrtf_ray.records import (
-    Candidate,
-    Group,
-    Outcome,
-    Problem,
-    ProblemKind,
-    Source,
-    Test,
-    TestKind,
-    TestStatus,
-    Verdict,
-)
+from benchmarks.feedback.groups import group_of
+from rrtf_ray.records import Group
 from rrtf_ray.serving.keys import new_key
 from rrtf_ray.store.run_dir import RunDir
 
@@ -44,17 +34,9 @@ def make_run(folder: Path, pairs: int) -> Path:
 
 def _group(number: int) -> Group:
     prompt = f'def solve_{number}(numbers: list[int]) -> list[int]:\n    """Do task {number}."""\n'
-    problem = Problem(f"p/{number}", prompt, ProblemKind.FUNCTION, f"solve_{number}", (Test(TestKind.ASSERT, "pass"),))
     lines = [f"    numbers = [n + {n} for n in numbers]\n" for n in range(12)]
-    codes = ["".join(lines[n:]) + "    return numbers\n" for n in range(PROGRAMS)]
-    verdict = Verdict(Outcome.PASSED, (TestStatus.PASSED,))
-    return Group(
-        problem,
-        tuple(
-            Candidate(f"s{n}", Source.STUDENT, "m", code, code, prompt + code, "stop", verdict=verdict)
-            for n, code in enumerate(codes)
-        ),
-    )
+    programs = [("".join(lines[n:]) + "    return numbers\n", 1) for n in range(PROGRAMS)]
+    return group_of(f"p/{number}", prompt, f"solve_{number}", programs, tests=1)
 
 
 def make_keys(path: Path, count: int) -> list[str]:

@@ -116,6 +116,66 @@ class _Gate:
         return self._keys.open or annotator in self._access.leads
 
 
+class _Api:
+    """The answers of the JSON API, each to one annotator. Called in threads."""
+
+    def __init__(
+        self, queue: Queue, gate: _Gate, show_tests: bool, rubric: str, status: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._queue, self._gate, self._show_tests = queue, gate, show_tests
+        self._rubric, self._status = rubric, status
+
+    def next(self, annotator: str, body: NextBody) -> Response:
+        if body.settle:
+            self._only_leads(annotator)
+            given = settling.next_to_settle(self._queue, annotator)
+        else:
+            given = self._queue.next(annotator)
+        pairs = [asdict(pair) | {"cut": _cut(pair)} for pair in answers.shown(self._queue, given)]
+        for pair, assignment in zip(pairs, given, strict=True):
+            for side in ("problem", "left", "right"):
+                pair[side] = pair[side][:MOST_CODE]
+            pair["tests"] = self._look_at_tests(annotator, assignment.id) if self._show_tests else None
+        return json_response({"pairs": pairs})
+
+    def vote(self, annotator: str, body: VoteBody) -> Response:
+        problem_id, tests = answers.vote(
+            self._queue,
+            annotator,
+            vote_id=body.id,
+            assignment_id=body.pair,
+            choice=Choice(body.choice),
+            seconds=body.seconds,
+            reason=body.reason,
+        )
+        made = json_response({"stored": body.id, "tests": tests and _tests(tests)})
+        made.background = BackgroundTask(self._queue.reprioritise, problem_id)
+        return made
+
+    def undo(self, annotator: str, body: UndoBody) -> Response:
+        return json_response({"taken_back": answers.undo(self._queue, annotator, body.vote)})
+
+    def tests(self, annotator: str, body: TestsBody) -> Response:
+        return json_response({"tests": self._look_at_tests(annotator, body.pair)})
+
+    def progress(self, annotator: str) -> Response:
+        found = asdict(answers.progress(self._queue, annotator))
+        is_lead = self._gate.is_lead(annotator)
+        found |= {"annotator": annotator, "rubric": self._rubric, "lead": is_lead}
+        return json_response(found | ({"conflicts": len(settling.conflicts(self._queue))} if is_lead else {}))
+
+    def status(self, annotator: str) -> Response:
+        self._only_leads(annotator)
+        return json_response(self._status())
+
+    def _look_at_tests(self, annotator: str, assignment_id: str) -> list[dict[str, Any] | None]:
+        return _tests(answers.look_at_tests(self._queue, annotator, assignment_id))
+
+    def _only_leads(self, annotator: str) -> None:
+        if not self._gate.is_lead(annotator):
+            raise Refusal(403, "this is for leads (`rrtf prefer --lead NAME`)")
+
+
 def make_app(
     queue: Queue,
     access: Access,
@@ -123,11 +183,12 @@ def make_app(
     key_file: KeyFile | None = None,
     show_tests: bool = False,
     rubric: str = "",
-    status: Callable[[], dict[str, Any]] | None = None,
+    status: Callable[[], dict[str, Any]] = dict,
 ) -> FastAPI:
     """The application. key_file: keys that may change while it runs. show_tests: before the choice too. rubric: the
     instructions that annotators see. status: what a lead sees."""
     gate = _Gate(access, key_file)
+    api = _Api(queue, gate, show_tests, rubric, status)
     app = FastAPI(title="rrtf prefer", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
 
     def post(path: str, kind: type[Body], answer: Callable[[str, Any], Response]) -> None:
@@ -146,59 +207,16 @@ def make_app(
 
         app.add_api_route(f"/api/{path}", route, methods=["GET"])
 
-    def next_pairs(annotator: str, body: NextBody) -> Response:
-        if body.settle:
-            _only_leads(gate, annotator)
-            given = settling.next_to_settle(queue, annotator)
-        else:
-            given = queue.next(annotator)
-        pairs = [asdict(pair) | {"cut": _cut(pair)} for pair in answers.shown(queue, given)]
-        for pair, assignment in zip(pairs, given, strict=True):
-            for side in ("problem", "left", "right"):
-                pair[side] = pair[side][:MOST_CODE]
-            pair["tests"] = _tests(answers.look_at_tests(queue, annotator, assignment.id)) if show_tests else None
-        return json_response({"pairs": pairs})
-
-    def vote(annotator: str, body: VoteBody) -> Response:
-        problem_id, tests = answers.vote(
-            queue,
-            annotator,
-            vote_id=body.id,
-            assignment_id=body.pair,
-            choice=Choice(body.choice),
-            seconds=body.seconds,
-            reason=body.reason,
-        )
-        made = json_response({"stored": body.id, "tests": tests and _tests(tests)})
-        made.background = BackgroundTask(queue.reprioritise, problem_id)
-        return made
-
-    def undo(annotator: str, body: UndoBody) -> Response:
-        return json_response({"taken_back": answers.undo(queue, annotator, body.vote)})
-
-    def tests(annotator: str, body: TestsBody) -> Response:
-        return json_response({"tests": _tests(answers.look_at_tests(queue, annotator, body.pair))})
-
-    def progress(annotator: str) -> Response:
-        found = asdict(answers.progress(queue, annotator))
-        is_lead = gate.is_lead(annotator)
-        found |= {"annotator": annotator, "rubric": rubric, "lead": is_lead}
-        return json_response(found | ({"conflicts": len(settling.conflicts(queue))} if is_lead else {}))
-
-    def show_status(annotator: str) -> Response:
-        _only_leads(gate, annotator)
-        return json_response(status() if status else {})
-
     @app.get("/api/access")
     async def show_access() -> Response:
         return json_response({"keys": gate.has_keys})
 
-    post("next", NextBody, next_pairs)
-    post("vote", VoteBody, vote)
-    post("undo", UndoBody, undo)
-    post("tests", TestsBody, tests)
-    get("progress", progress)
-    get("status", show_status)
+    post("next", NextBody, api.next)
+    post("vote", VoteBody, api.vote)
+    post("undo", UndoBody, api.undo)
+    post("tests", TestsBody, api.tests)
+    get("progress", api.progress)
+    get("status", api.status)
     _add_page(app)
     _add_errors(app)
     return app
@@ -261,11 +279,6 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def on_fault(_: Request, error: Exception) -> Response:
         return refused(Refusal(500, f"a fault of this server: {type(error).__name__}; see its log"))
-
-
-def _only_leads(gate: _Gate, annotator: str) -> None:
-    if not gate.is_lead(annotator):
-        raise Refusal(403, "this is for leads (`rrtf prefer --lead NAME`)")
 
 
 def _cut(pair: answers.Shown) -> int:
