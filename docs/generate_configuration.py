@@ -3,7 +3,7 @@
     python docs/generate_configuration.py            write the page
     python docs/generate_configuration.py --check    exit with 1 if the committed page differs
 
-The meaning of a key is its docstring in `rrtf_ray/config.py` or `rrtf_ray/serving/settings.py`; type, default and
+The meaning of a key is its docstring in `rrtf_ray/config/` or `rrtf_ray/serving/settings.py`; type, default and
 bounds are what pydantic enforces. A test compares the page with what this prints.
 """
 
@@ -39,7 +39,7 @@ HEADER = """\
 # Configuration
 
 Every setting of a run and of the server: key, type, default, bounds and meaning. This page is generated from
-`rrtf_ray/config.py` and `rrtf_ray/serving/settings.py` by `python docs/generate_configuration.py`; edit the docstrings
+`rrtf_ray/config/` and `rrtf_ray/serving/settings.py` by `python docs/generate_configuration.py`; edit the docstrings
 there, not this page.
 
 A value comes from the defaults below, then from the YAML file named by `--config`, then from `section.key=value` on
