@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from rrtf_ray.audit.findings import WEAK_BELOW, Finding, ProblemAudit, mutation_score
-from rrtf_ray.audit.inputs import Call, calls_of
 from rrtf_ray.audit.static import answer_in_statement, changes_by_itself
-from rrtf_ray.audit.telling import told_apart, usable_calls
 from rrtf_ray.audit.trying import NO_REFERENCE, Tried, text_of, tried
+from rrtf_ray.behaviour.calls import Call, calls_of
+from rrtf_ray.behaviour.telling import told_apart, usable_calls
 from rrtf_ray.core.sameness import normal_form
 from rrtf_ray.execution import reference_program, run_problem
 from rrtf_ray.identity import stable_seed

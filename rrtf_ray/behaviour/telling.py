@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rrtf_ray.audit.inputs import Call, near
+from rrtf_ray.behaviour.calls import Call, near
 from rrtf_ray.sandbox import Sandbox, Value, ValueOutcome
 from rrtf_ray.sandbox.forms import literal
 

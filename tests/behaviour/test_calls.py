@@ -2,7 +2,7 @@
 
 import pytest
 
-from rrtf_ray.audit.inputs import calls_of, near
+from rrtf_ray.behaviour.calls import calls_of, near
 from rrtf_ray.records import Test, TestKind
 from tests.records_for_tests import problem
 
