@@ -59,7 +59,10 @@ OBJECTIVES = "objectives: {sft: {train.loss.objective: sft}}"
     ("text", "says"),
     [
         (f"regimes: {{all: {{}}}}\nbaseline: dpo\n{OBJECTIVES}", "baseline='dpo' is none of the objectives: sft"),
-        ("regimes: {all: {}}\nobjectives: {sft: {rank.passed: 2.0}}", r"objectives\.sft sets 'rank\.passed'; only"),
+        (
+            "regimes: {all: {}}\nobjectives: {sft: {sample.max_tokens: 9}}",
+            r"'sample\.max_tokens'; only settings of `train`",
+        ),
         (f"regimes: {{a/b: {{}}}}\n{OBJECTIVES}", "'a/b' is not a name"),
         (f"regimes: {{start: {{}}}}\n{OBJECTIVES}", "'start' is not a name: .* not start or shared"),
         (f"regimes: {{all: {{}}}}\nseeds: [4, 4, 5]\n{OBJECTIVES}", r"seeds=\[4, 4, 5\] names one twice"),

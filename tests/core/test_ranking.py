@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from rrtf_ray.config import RankConfig
@@ -179,3 +181,57 @@ def test_programs_that_differ_in_their_looks_share_their_votes():
     assert bonuses["s0"] == bonuses["s1"] > 0 > bonuses["s2"]
     between_twins = votes_for(twin, plain, count=5)
     assert rank(group(plain, twin, other), CONFIG, between_twins).reason is Reason.TIED
+
+
+def behaving(*kinds, **changes):
+    """Candidates that pass, `s0` ... and a teacher `t0` at last, with these behaviours."""
+    ids = [f"s{i}" for i in range(len(kinds) - 1)] + ["t0"]
+    return group(*(replace(candidate(i, Outcome.PASSED), behaviour=k) for i, k in zip(ids, kinds, strict=True)))
+
+
+AGREEING = RankConfig(agreement_weight=0.5)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "best", "share"),
+    [
+        (("a", "a", "b", "b"), "t0", 0.5),  # two against two: the teacher's bonus decides
+        (("a", "a", "b"), "s0", 2 / 3),  # two samples outvote the teacher
+        (("a", "b"), "t0", 0.5),
+        (("a", "b", "c", "b"), "t0", 0.5),
+    ],
+)
+def test_what_more_programs_do_ranks_first(kinds, best, share):
+    first = rank(behaving(*kinds), AGREEING).candidates[0]
+    assert first.candidate_id == best
+    assert first.agreement_bonus == pytest.approx(0.5 * share)
+    assert first.score == pytest.approx(1.0 + first.teacher_bonus + 0.5 * share)
+
+
+def test_a_program_that_was_sampled_twice_counts_twice():
+    same = [replace(candidate(f"s{i}", Outcome.PASSED, completion="    return 1\n"), behaviour="a") for i in range(2)]
+    teacher = replace(candidate("t0", Outcome.PASSED), behaviour="b")
+    ranking = rank(group(*same, teacher), AGREEING)
+    assert order(ranking) == ["s0", "t0"]
+    assert signal_between(*ranking.candidates) is Signal.AGREEMENT
+
+
+def test_programs_that_fail_have_no_say_in_what_agrees():
+    failing = [replace(candidate(f"s{i}", Outcome.FAILED), behaviour="a") for i in range(4)]
+    passing = [
+        replace(candidate("s4", Outcome.PASSED), behaviour="b"),
+        replace(candidate("t0", Outcome.PASSED), behaviour="a"),
+    ]
+    ranking = rank(group(*failing, *passing), AGREEING)
+    assert [c.agreement_bonus for c in ranking.candidates] == pytest.approx([0.25, 0.25, 0, 0, 0, 0])
+
+
+def test_looks_stand_in_for_what_programs_do():
+    alike = [candidate(f"s{i}", Outcome.PASSED, completion=f"def f(x):\n    return 2 * x  # {i}\n") for i in range(2)]
+    ranking = rank(group(*alike, candidate("t0", Outcome.PASSED, completion="def f(x):\n    return x + x\n")), AGREEING)
+    assert [(c.candidate_id, c.agreement_bonus) for c in ranking.candidates] == [
+        ("s0", pytest.approx(1 / 3)),
+        ("s1", pytest.approx(1 / 3)),
+        ("t0", pytest.approx(1 / 6)),
+    ]
+    assert all(c.agreement_bonus == 0 for c in rank(group(*alike), CONFIG).candidates)
