@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from rrtf_ray.config import Config, Draw, resolved
-from rrtf_ray.config_file import load_config, validate
+from rrtf_ray.config_file import load_config, overridden, validate
 from rrtf_ray.errors import ConfigError
 
 SHIPPED = sorted((Path(__file__).parents[1] / "jobs" / "configs").glob("*.yaml"))
