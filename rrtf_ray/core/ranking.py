@@ -61,7 +61,7 @@ def rank(group: Group, config: RankConfig, votes: Iterable[Vote] = ()) -> Rankin
     for candidate in judged:
         same.setdefault((candidate.source is Source.STUDENT, digest_of(candidate)), []).append(candidate)
     preferred = _preferred(judged, group.problem.language, tuple(votes), config)
-    agreeing = agreement(judged, group.problem.language) if config.agreement_weight else {}
+    agreeing = agreement(judged)
     places = (
         _place(equal[0], len(equal), preferred, agreeing.get(equal[0].id, 0.0), config) for equal in same.values()
     )
@@ -75,13 +75,12 @@ def rank(group: Group, config: RankConfig, votes: Iterable[Vote] = ()) -> Rankin
     )
 
 
-def agreement(candidates: Iterable[Candidate], language: Language) -> dict[str, float]:
-    """For each candidate that passes, by id: the share in (0, 1] of all that pass which behave like it, or look like it
-    where nothing is known of what they do. One that was sampled twice counts twice."""
-    passing = [c for c in candidates if c.verdict and c.verdict.outcome is Outcome.PASSED]
-    alike = {c.id: c.behaviour or normal_form(c.code, language) for c in passing}
-    size = Counter(alike.values())
-    return {id_: size[kind] / len(passing) for id_, kind in alike.items()}
+def agreement(candidates: Iterable[Candidate]) -> dict[str, float]:
+    """For each candidate that passes, by id: the share in (0, 1) of all that pass which behave like it; one that was
+    sampled twice counts twice. Empty where all behave alike, or where nothing is known of what they do."""
+    kinds = {c.id: c.behaviour for c in candidates if c.verdict and c.verdict.outcome is Outcome.PASSED and c.behaviour}
+    size = Counter(kinds.values())
+    return {id_: size[kind] / len(kinds) for id_, kind in kinds.items()} if len(size) > 1 else {}
 
 
 def digest_of(candidate: Candidate) -> str:

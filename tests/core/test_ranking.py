@@ -226,12 +226,7 @@ def test_programs_that_fail_have_no_say_in_what_agrees():
     assert [c.agreement_bonus for c in ranking.candidates] == pytest.approx([0.25, 0.25, 0, 0, 0, 0])
 
 
-def test_looks_stand_in_for_what_programs_do():
-    alike = [candidate(f"s{i}", Outcome.PASSED, completion=f"def f(x):\n    return 2 * x  # {i}\n") for i in range(2)]
-    ranking = rank(group(*alike, candidate("t0", Outcome.PASSED, completion="def f(x):\n    return x + x\n")), AGREEING)
-    assert [(c.candidate_id, c.agreement_bonus) for c in ranking.candidates] == [
-        ("s0", pytest.approx(1 / 3)),
-        ("s1", pytest.approx(1 / 3)),
-        ("t0", pytest.approx(1 / 6)),
-    ]
-    assert all(c.agreement_bonus == 0 for c in rank(group(*alike), CONFIG).candidates)
+def test_nothing_is_added_where_all_behave_alike_or_nothing_is_known():
+    assert {c.agreement_bonus for c in rank(behaving("a", "a", "a"), AGREEING).candidates} == {0.0}
+    assert {c.agreement_bonus for c in rank(behaving("", "", ""), AGREEING).candidates} == {0.0}
+    assert not any(c.agreement_bonus for c in rank(behaving("a", "b", "b"), RankConfig(agreement_weight=0)).candidates)
