@@ -71,7 +71,6 @@ def test_resolved_config_loads_again_as_the_same():
         ("rank: {failed: 2.0}\n", ["levels must rise"]),
         ("sample: {max_tokens: 4000}\n", ["sample.max_tokens=4000", "max_model_len"]),
         ("baseline: {sample.max_tokens: 9}\n", ["baseline sets 'sample.max_tokens'", "before ranking"]),
-        ("until: train\nbaseline: {train.epochs: 1}\n", ["until='train'", "use until: evaluate"]),
         ("a: [\n", ["not valid YAML"]),
         ("- 1\n", ["list", "mapping"]),
         ("until: rank\nrounds: 2\n", ["rounds=2"]),

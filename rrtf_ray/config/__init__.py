@@ -86,7 +86,7 @@ class Config(Section):
     """The last stage of `rrtf run`: `rank` makes rankings only, `train` leaves out the evaluations."""
     baseline: dict[str, Any] = Field(default_factory=dict)
     """Settings of `train` and `rank` of a second training on the last round's candidates, evaluated beside the run's
-    own: {train.loss.objective: sft} shows what ranking is worth over imitation. Empty for none."""
+    own (`until: evaluate`): {train.loss.objective: sft} shows what ranking is worth over imitation. Empty for none."""
     serve: bool = False
     """At the end of a run, serve the tuned model once and ask it for a completion."""
 
@@ -104,8 +104,6 @@ class Config(Section):
         for key in self.baseline:
             if not key.startswith(("train.", "rank.")):
                 raise ValueError(f"baseline sets {key!r}, but it shares all that comes before ranking; take it away")
-        if self.baseline and self.until != "evaluate":
-            raise ValueError(f"baseline with until={self.until!r}: it is evaluated; use until: evaluate")
         for name, teacher in self.teachers.items():
             writes = [role for role in teacher.roles if role != "judge"]
             if writes and self.sample.teacher in ("reference", "none"):

@@ -14,8 +14,8 @@ _NUM_LEFT_OUT = 1
 class Places:
     """The most informative of the rankings that were added, in whatever order they came.
 
-    Of those that can be trained on: the ones with most kinds of candidates (source, outcome, votes and agreement), then with most
-    distinct scores. Of each reason that keeps a ranking out of training: one.
+    Of those that can be trained on: the ones with most kinds of candidates (source, outcome, votes and agreement), then
+    with most distinct scores. Of each reason that keeps a ranking out of training: one.
     """
 
     _best: dict[Reason | None, list[Ranking]] = field(default_factory=dict)

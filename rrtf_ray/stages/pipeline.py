@@ -92,7 +92,7 @@ def run_all(config: Config) -> dict[str, Any]:
         if config.until == "evaluate":
             with seconds.of(f"evaluate {last}"):
                 evaluations[last] = evaluate(config, run, run.checkpoint(config.rounds), last)
-        if config.baseline:
+        if config.baseline and config.until == "evaluate":
             with seconds.of(BASELINE):
                 evaluations[BASELINE] = train_baseline(config, run, student_of(config, run, config.rounds))
         # Before serving, whose failure must not cost what was measured.
