@@ -83,6 +83,14 @@ class TrainConfig(Section):
     """Optimizer steps in place of `epochs`: equal work for objectives that can use different numbers of problems."""
     batch_groups: int = Field(32, ge=1)
     """Problems in one optimizer step, over all workers."""
+    validation_share: float = Field(0.0, ge=0.0, le=0.5)
+    """Share of the train problems, chosen by seed, that is kept out of training to measure `validation_loss` on: nats
+    per token of their targets."""
+    validate_every_steps: int = Field(25, ge=1)
+    """How often that is measured; at the last step always."""
+    patience: int | None = Field(None, ge=1)
+    """Stop when the validation loss has not fallen for so many measurements, and keep the weights where it was lowest;
+    null trains to the end and keeps the last."""
     tokens_per_pass: int = Field(4096, ge=32)
     """Tokens in one forward pass of a worker: the problems of a step are packed up to it. It decides memory, and the
     result only where one problem alone is longer: that one loses its middle responses, which are counted."""

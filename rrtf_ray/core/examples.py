@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from rrtf_ray.config import TrainConfig
+from rrtf_ray.identity import stable_seed
 from rrtf_ray.records import Outcome, RankedCandidate, Ranking, Reason, Source
 
 _LEAST_WEIGHT = 0.05
@@ -41,6 +42,16 @@ class Example:
     def num_tokens(self) -> int:
         """Tokens of the prompt and of all responses."""
         return len(self.prompt) + sum(map(len, self.responses))
+
+
+def split_validation(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
+    """The examples to train on, and at most `share` of all to validate on: those of problems chosen by seed, the same
+    whatever other problems there are."""
+    kept_out = {e.problem_id for e in examples if stable_seed("validation", seed, e.problem_id) < share * 2**31}
+    return (
+        [e for e in examples if e.problem_id not in kept_out],
+        [e for e in examples if e.problem_id in kept_out],
+    )
 
 
 def chosen_of(ranking: Ranking, config: TrainConfig) -> tuple[list[RankedCandidate], list[bool]] | Reason:

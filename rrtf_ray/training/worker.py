@@ -11,18 +11,19 @@ from typing import Any
 import torch
 
 from rrtf_ray.config import TrainConfig
-from rrtf_ray.core.examples import Example, chosen_of, schedule, tokenize, weighted
+from rrtf_ray.core.examples import Example, chosen_of, schedule, split_validation, tokenize, weighted
 from rrtf_ray.errors import RRTFError, StageError
 from rrtf_ray.records import Ranking, Reason
 from rrtf_ray.store.files import upload_dir
 from rrtf_ray.store.models import local_folder
 from rrtf_ray.store.prompting import Prompting
 from rrtf_ray.store.rows import RowStore
-from rrtf_ray.training.engine import load_state, save_state, start_engine, whole_weights
+from rrtf_ray.training.engine import load_state, save_state, start_engine
 from rrtf_ray.training.messages import Failed, Message, Started, Step, TrainTask
 from rrtf_ray.training.model import choose_path
 from rrtf_ray.training.objective import plain_model
 from rrtf_ray.training.trainer import Trainer
+from rrtf_ray.training.validation import Validation
 
 Tell = Callable[[Message], object]
 
@@ -54,6 +55,12 @@ def _train(task: TrainTask, rank: int, world: int, tell: Tell) -> None:
         raise StageError(
             f"no ranking can be trained on (left out: {dict(left_out)}); see train.loss and sample.teacher"
         )
+    examples, validated = split_validation(examples, config.validation_share, task.seed)
+    if config.validation_share and not (examples and validated):
+        raise StageError(
+            f"train.validation_share={config.validation_share} leaves {len(examples)} problems to train on and "
+            f"{len(validated)} to validate on; there are too few for it"
+        )
     steps = schedule(len(examples), config.epochs, config.batch_groups, task.seed, config.steps)
     torch.manual_seed(task.seed)  # adapters begin at random
     engine = start_engine(config, folder, len(steps))
@@ -61,23 +68,30 @@ def _train(task: TrainTask, rank: int, world: int, tell: Tell) -> None:
     trainer = Trainer(engine, config, packed=packed, rank=rank, world=world)
     if config.loss.objective == "dpo":
         examples = trainer.references(examples)
-    first = _restore(engine, ray.train.get_checkpoint(), config, examples)
+    validation = Validation(trainer, validated, config)
+    first = done = _restore(engine, ray.train.get_checkpoint(), config, examples, validation)
     tell(Started(len(steps), first, why))
     for number in range(first, len(steps)):
         metrics = trainer.step([examples[i] for i in steps[number]])
         done = number + 1
+        metrics |= validation.after(done, done == len(steps))
         tell(Step(done, len(steps), round(sum(map(len, steps[:done])) / len(examples), 4), metrics))
         if done % config.checkpoint_every_steps == 0 and done < len(steps):
-            _save(engine, config, done, examples)
+            _save(engine, config, done, examples, validation)
+        if validation.is_over:
+            break
     counts = {
-        "steps": len(steps),
+        "steps": done,
         "examples": len(examples),
-        "response_tokens": sum(len(r) for step in steps for i in step for r in examples[i].responses),
+        "response_tokens": sum(len(r) for step in steps[:done] for i in step for r in examples[i].responses),
         "responses": sum(len(example.responses) for example in examples),
         "left_out": dict(left_out),
         "packed": packed,
     }
-    _export(engine, task, tokenizer, counts, rank)
+    if validated:
+        best = {"loss": validation.best_loss, "step": validation.best_step}
+        counts["validation"] = {"problems": len(validated), "best": best}
+    _export(engine, validation.weights(), task, tokenizer, counts, rank)
 
 
 def make_examples(
@@ -119,26 +133,35 @@ def make_examples(
     return examples, left_out
 
 
-def _restore(engine: Any, checkpoint: Any, config: TrainConfig, examples: list[Example]) -> int:
+def _restore(engine: Any, checkpoint: Any, config: TrainConfig, examples: list[Example], validation: Validation) -> int:
     """The number of steps that are done already."""
     if checkpoint is None:
         return 0
     with checkpoint.as_directory() as folder:
-        return load_state(engine, folder, config, examples)
+        done = load_state(engine, folder, config, examples)
+        validation.load(folder)
+        return done
 
 
-def _save(engine: Any, config: TrainConfig, step: int, examples: list[Example]) -> None:
+def _save(engine: Any, config: TrainConfig, step: int, examples: list[Example], validation: Validation) -> None:
     """Publish the training state: Ray Train takes a checkpoint for one when every worker has reported its part."""
     import ray.train
 
     with tempfile.TemporaryDirectory(prefix="rrtf-state-") as folder:
         save_state(engine, folder, step, config, examples)
+        validation.save(folder)
         ray.train.report({"step": step}, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
-def _export(engine: Any, task: TrainTask, tokenizer: Any, counts: dict[str, Any], rank: int) -> None:
+def _export(
+    engine: Any,
+    weights: dict[str, torch.Tensor],
+    task: TrainTask,
+    tokenizer: Any,
+    counts: dict[str, Any],
+    rank: int,
+) -> None:
     """Publish the checkpoint from rank 0: safetensors, tokenizer, generation config, and the manifest last."""
-    weights = whole_weights(engine, task.config)
     if rank == 0:
         model = plain_model(engine.module.model)
         with tempfile.TemporaryDirectory(prefix="rrtf-checkpoint-") as local:

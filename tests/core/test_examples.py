@@ -1,12 +1,13 @@
 """From rankings to examples, and examples to steps and passes."""
 
 import random
+from array import array
 from dataclasses import replace
 
 import pytest
 
 from rrtf_ray.config import RankConfig
-from rrtf_ray.core.examples import Example, choose, plan_passes, schedule, tokenize, weighted
+from rrtf_ray.core.examples import Example, choose, plan_passes, schedule, split_validation, tokenize, weighted
 from rrtf_ray.core.ranking import rank
 from rrtf_ray.records import Outcome, Reason
 from tests.records_for_tests import candidate, group
@@ -311,3 +312,13 @@ def test_plan_passes_in_random_cases():
         # No pass is idle for everyone.
         assert all(any(places) for places in found)
         assert found == plan_passes(costs, budget, world)
+
+
+def test_what_is_validated_on_does_not_depend_on_the_other_problems():
+    many = [Example(f"p/{i}", array("i", [1]), (), (), (), (), ()) for i in range(400)]
+    trained, validated = split_validation(many, 0.2, seed=3)
+    assert sorted([*trained, *validated], key=many.index) == many
+    assert 50 < len(validated) < 110
+    assert split_validation(many[100:], 0.2, seed=3)[1] == [e for e in validated if e in many[100:]]
+    assert split_validation(many, 0.2, seed=4)[1] != validated
+    assert split_validation(many, 0.0, seed=3) == (many, [])

@@ -8,16 +8,22 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from rrtf_ray.config import RankConfig
+from rrtf_ray.config import RankConfig, TrainConfig
+from rrtf_ray.core.examples import split_validation
 from rrtf_ray.core.ranking import rank
 from rrtf_ray.quickstart import generate_problems
 from rrtf_ray.records import Outcome
+from rrtf_ray.store.files import MANIFEST
+from rrtf_ray.store.prompting import Prompting
 from rrtf_ray.store.run_dir import RunDir
+from rrtf_ray.training.validation import imitation_loss
+from rrtf_ray.training.worker import make_examples
 from tests.conftest import LIMIT_S
 from tests.records_for_tests import candidate, group
 
@@ -179,3 +185,39 @@ def test_a_learning_rate_that_breaks_the_model_names_problems_and_exports_nothin
     assert any(problem.id in done.stderr for problem in problems)
     assert "lower train.learning_rate" in done.stderr
     assert not os.path.exists(run.checkpoint(1))
+
+
+def test_training_stops_where_the_validation_loss_rises_and_keeps_the_best_weights(train, problems, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    run = prepare(tmp_path / "run", problems)
+    overfits = ["train.learning_rate=0.01", "train.epochs=30", "train.validation_share=0.25"]
+    done = train(run, *overfits, "train.validate_every_steps=2", "train.patience=2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    measured = {m["step"]: m["validation_loss"] for m in metrics(run) if "validation_loss" in m}
+    manifest = json.loads(Path(run.checkpoint(1), MANIFEST).read_text())
+    best = min(measured, key=measured.__getitem__)
+    assert manifest["validation"]["best"] == {"loss": measured[best], "step": best}
+    assert manifest["steps"] == max(measured) == best + 4 < 30 * 4
+    # The checkpoint has the loss that was the lowest, by Transformers alone.
+    tokenizer = AutoTokenizer.from_pretrained(run.checkpoint(1))
+    model = AutoModelForCausalLM.from_pretrained(run.checkpoint(1))
+    examples, _ = make_examples(run.rankings(1).read(), tokenizer, Prompting(), TrainConfig(max_length=512))
+    trained, validated = split_validation(examples, 0.25, seed=0)
+    assert len(validated) == manifest["validation"]["problems"]
+    assert len(trained) == manifest["examples"]
+    assert imitation_loss([scored(model, example) for example in validated]) == pytest.approx(measured[best], rel=1e-3)
+
+
+def scored(model, example):
+    """The example with the summed log-probability of each response."""
+    import torch
+
+    sums = []
+    for response in example.responses:
+        tokens = torch.tensor([[*example.prompt, *response]])
+        with torch.no_grad():
+            logprobs = model(tokens).logits[0, :-1].log_softmax(1)
+        of_response = logprobs.gather(1, tokens[0, 1:, None])[-len(response) :]
+        sums.append(float(of_response.sum()))
+    return replace(example, reference=tuple(sums))
