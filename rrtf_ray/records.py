@@ -12,6 +12,7 @@ into an Arrow row and back; the Arrow schema is derived from the annotations her
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from rrtf_ray.errors import DataError
@@ -259,6 +260,7 @@ class Problem:
     language: of prompt, reference, responses and setup; the tests are Python in every language.
     suffix: what follows a response, which is then the middle between prompt and suffix (infilling); empty otherwise.
     answers: of this run's teachers, in the order in which they were asked.
+    date: when it was published, YYYY-MM-DD; empty where that is not known.
     """
 
     id: str
@@ -273,6 +275,7 @@ class Problem:
     language: Language = Language.PYTHON
     suffix: str = ""
     answers: tuple[TeacherResponse, ...] = ()
+    date: str = ""
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -286,6 +289,16 @@ class Problem:
                 f"problem {self.id!r} is in JavaScript and has tests of kind 'unittest', which need a program in "
                 "Python; give tests of kind check, assert or value"
             )
+        if self.date and not is_date(self.date):
+            raise DataError(f"problem {self.id!r} has the date {self.date!r}; give YYYY-MM-DD, or leave it empty")
+
+
+def is_date(text: str) -> bool:
+    """Whether it is a day of the calendar, written YYYY-MM-DD; such texts are in the order of time."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

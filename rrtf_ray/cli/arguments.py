@@ -36,6 +36,15 @@ def positives(text: str) -> tuple[int, ...]:
     return tuple(positive(part.strip()) for part in text.split(","))
 
 
+def day(text: str) -> str:
+    """A date as YYYY-MM-DD."""
+    from rrtf_ray.records import is_date
+
+    if not is_date(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date; give YYYY-MM-DD, as 2024-08-31")
+    return text
+
+
 def seconds(text: str) -> float:
     """Seconds above 0."""
     return _above_zero(text, "seconds")

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from rrtf_ray.cli.arguments import command, positives
+from rrtf_ray.cli.arguments import command, day, positives
 
 
 def add(commands: Any) -> None:
@@ -34,6 +34,12 @@ def add(commands: Any) -> None:
     )
     compare.add_argument("--output", metavar="FILE", help="write the whole comparison with all programs as JSON")
     compare.add_argument("--gate", metavar="FILE", help="YAML file with the drops that are accepted")
+    for option, help in (
+        ("--since", "only problems published on this day (YYYY-MM-DD) or later"),
+        ("--until", "only problems published on this day or earlier"),
+        ("--cutoff", "where the models' training data ends: warn of problems published by then"),
+    ):
+        compare.add_argument(option, type=day, metavar="DATE", help=help)
     compare.add_argument(
         "--allow-different-protocols",
         action="store_true",
@@ -68,7 +74,10 @@ def _number(text: str) -> int:
 
 def _compare(args: argparse.Namespace) -> int:
     from rrtf_ray.compare.command import compare
+    from rrtf_ray.compare.window import Window
 
+    dates = {name: getattr(args, name) or "" for name in ("since", "until", "cutoff")}
+    window = Window(**dates) if any(dates.values()) else None
     try:
         return compare(
             args.inputs,
@@ -76,6 +85,7 @@ def _compare(args: argparse.Namespace) -> int:
             num_flips=args.flips,
             output=args.output,
             gate=args.gate,
+            window=window,
             allow_different_protocols=args.allow_different_protocols,
             as_json=args.json,
         )

@@ -13,6 +13,7 @@ from rrtf_ray.compare.pairs import left_out, pairs_of, refuse_differences
 from rrtf_ray.compare.reading import read_arms
 from rrtf_ray.compare.records import Arm
 from rrtf_ray.compare.report import Report, record, show
+from rrtf_ray.compare.window import Window, cut, warnings
 from rrtf_ray.errors import InputError
 from rrtf_ray.progress import say
 from rrtf_ray.store.files import is_folder, resolve, write_json
@@ -25,12 +26,14 @@ def compare(
     num_flips: int = 3,
     output: str | None = None,
     gate: str | None = None,
+    window: Window | None = None,
     allow_different_protocols: bool = False,
     as_json: bool = False,
 ) -> int:
     """Compare every input with the first and print what was found; returns the exit code.
 
     names: see rrtf_ray.compare.reading. output: a file for the whole record. gate: a policy's file.
+    window: only problems of these dates.
 
     Raises InputError for an input or a policy that cannot be used, or inputs that must not be compared; nothing is
     printed or written then.
@@ -44,7 +47,12 @@ def compare(
     policy = load_policy(gate) if gate else None
     arms = read_arms(list(names))
     differences = refuse_differences(arms, allow_different_protocols)
+    dated: list[str] = []
+    if window:
+        arms, dated = cut(arms, window)
     pairs = [pair for arm in arms[1:] for pair in pairs_of(arms[0], arm)]
+    if window:
+        dated += warnings(pairs, window)
     compared, too_few = compare_pairs(pairs, ks)
     if not compared:
         raise InputError(f"nothing can be compared: {'; '.join(too_few)}")
@@ -54,7 +62,8 @@ def compare(
         tuple(compared),
         tuple(flips_of(pair) for pair in pairs),
         tuple(judge(policy, compared, gate)) if policy and gate else (),
-        (*(f"WARNING: {line}" for line in differences), *_notices(arms), *left_out(arms, pairs), *too_few),
+        (*(f"WARNING: {line}" for line in differences), *_notices(arms), *dated, *left_out(arms, pairs), *too_few),
+        window,
     )
     written = record(report)
     if output:

@@ -36,7 +36,8 @@ class Suite:
 
     name: the benchmark's; empty for results and runs. protocol: how it was measured, and a hash of that; both empty
     where the input does not say. data: a hash of the problems, empty likewise. prompts: by problem id, as far as known.
-    published: others' pass@k under this protocol, by model and k.
+    published: others' pass@k under this protocol, by model and k. dates: when the problems were published, by id, as
+    far as known.
     """
 
     name: str = ""
@@ -45,6 +46,7 @@ class Suite:
     data: str = ""
     prompts: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    dates: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

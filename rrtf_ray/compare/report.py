@@ -11,6 +11,7 @@ from rich.table import Table
 
 from rrtf_ray.compare.gate import Gate, worst
 from rrtf_ray.compare.records import Arm, Compared, Flip, Flips, Measured, Pair
+from rrtf_ray.compare.window import Window
 from rrtf_ray.core.metrics import Estimate
 from rrtf_ray.progress import console, say
 from rrtf_ray.records import Outcome
@@ -18,7 +19,10 @@ from rrtf_ray.records import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that a comparison found. flips: one for each pair. gates: one for each arm; empty without a policy."""
+    """All that a comparison found. flips: one for each pair. gates: one for each arm; empty without a policy.
+
+    window: the dates by which problems were chosen; None where they were not.
+    """
 
     arms: tuple[Arm, ...]
     pairs: tuple[Pair, ...]
@@ -26,6 +30,7 @@ class Report:
     flips: tuple[Flips, ...]
     gates: tuple[Gate, ...]
     notices: tuple[str, ...]
+    window: Window | None = None
 
 
 def record(report: Report) -> dict[str, Any]:
@@ -35,6 +40,7 @@ def record(report: Report) -> dict[str, Any]:
         "baseline": report.arms[0].name,
         "inputs": [{"name": arm.name, "seeds": [_input(measured) for measured in arm.seeds]} for arm in report.arms],
         "notices": list(report.notices),
+        "window": {name: day or None for name, day in asdict(report.window).items()} if report.window else None,
         "comparisons": [_comparison(compared) for compared in report.compared],
         "pairs": [_pair(pair, flips) for pair, flips in zip(report.pairs, report.flips, strict=True)],
         "gate": _gate(report.gates) if report.gates else None,

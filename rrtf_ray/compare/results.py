@@ -13,7 +13,7 @@ from rrtf_ray.problems.samples import read_samples
 from rrtf_ray.records import Outcome, Problem
 from rrtf_ray.store.files import exists, join, read_bytes
 from rrtf_ray.store.rows import RowStore
-from rrtf_ray.store.run_dir import ids_and_prompts
+from rrtf_ray.store.run_dir import ids_and_dates, ids_and_prompts
 
 SUFFIX = ".results.jsonl"
 SAMPLE_SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".ndjson")
@@ -39,13 +39,15 @@ def read_benchmark(directory: str) -> Measured:
     written = _json(place, read_bytes(place))
     if not isinstance(written, dict) or written.get("kind") != "benchmark":
         raise DataError(f"{place}: is not what `rrtf benchmark` writes (kind: benchmark); give its output directory")
+    prompts, dates = _prompts_and_dates(join(directory, "problems"))
     suite = Suite(
         _field(place, written, "suite", str),
         _field(place, written, "protocol", dict),
         _field(place, written, "protocol_hash", str),
         _field(place, written, "data_sha256", str),
-        _prompts(join(directory, "problems")),
+        prompts,
         _published(place, written.get("published")),
+        dates,
     )
     draws: list[Drawn] = []
     notices: list[str] = []
@@ -165,7 +167,7 @@ def _published(place: str, published: Any) -> dict[str, dict[int, float]]:
     return {model: {int(k): float(value) for k, value in values.items()} for model, values in figures.items()}
 
 
-def _prompts(problems: str) -> dict[str, str]:
-    """Prompts by problem id, as the model got them; none where the problems are not there any more."""
+def _prompts_and_dates(problems: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Prompts as the model got them, and dates, by problem id; none where the problems are not there any more."""
     store = RowStore(problems, Problem, "id")
-    return dict(ids_and_prompts(store)) if store.is_complete() else {}
+    return (dict(ids_and_prompts(store)), dict(ids_and_dates(store))) if store.is_complete() else ({}, {})

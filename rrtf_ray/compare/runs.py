@@ -42,7 +42,8 @@ def read_evaluation(directory: str) -> Measured:
     protocol = {name: value for name, value in settings.items() if name not in _OF_THE_MODEL}
     protocol["sample"] = {k: v for k, v in protocol["sample"].items() if not k.startswith("replay_")}
     prompts = {group.problem.id: group.problem.prompt for group in groups}
-    suite = Suite("", protocol, fingerprint(protocol), _data(groups), prompts)
+    dates = {group.problem.id: group.problem.date for group in groups if group.problem.date}
+    suite = Suite("", protocol, fingerprint(protocol), _data(groups), prompts, dates=dates)
     return Measured(directory, str(settings["model"]), tuple(_draws(groups, protocol["sample"]["draws"], suite)))
 
 

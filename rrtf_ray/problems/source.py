@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -69,6 +70,24 @@ class Row:
                 raise self.error(f"the field {name!r} is {_shown(value)}, expected a text or a whole number")
             return str(value)
         return default or self.text(names[0])
+
+    def date(self, name: str) -> str:
+        """The day of a date, with or without a time, as YYYY-MM-DD; empty where the field is missing or empty."""
+        value = self.fields.get(name)
+        if isinstance(value, date):  # of Parquet; a datetime is one too
+            return value.isoformat()[:10]
+        text = self.text(name, "")
+        if not text:
+            return ""
+        try:
+            day = datetime.fromisoformat(text).date().isoformat()
+        except ValueError:
+            day = ""
+        if not day or not text.startswith(day):
+            raise self.error(
+                f"the field {name!r} is {_shown(value)}, expected a date (YYYY-MM-DD); correct or empty it"
+            )
+        return day
 
     def json(self, name: str) -> Any:
         """The field as the value that it is, or that its text is as JSON; None where it is missing or empty."""

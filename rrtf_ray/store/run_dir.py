@@ -104,6 +104,14 @@ def ids_and_prompts(problems: RowStore[Problem]) -> Iterator[tuple[str, str]]:
         yield from zip(table["id"].to_pylist(), table["prompt"].to_pylist(), strict=True)
 
 
+def ids_and_dates(problems: RowStore[Problem]) -> Iterator[tuple[str, str]]:
+    """Of the rows that have a date; of none where the rows were written before problems had one."""
+    for table in problems.columns("id", "date"):
+        if "date" in table.column_names:
+            dated = zip(table["id"].to_pylist(), table["date"].to_pylist(), strict=True)
+            yield from ((id_, date) for id_, date in dated if date)
+
+
 def model_name(run_dir: str, model: str) -> str:
     """A model's name in settings and records: relative to the run directory if it is in it, so a run directory
     can be moved and continued."""

@@ -70,12 +70,18 @@ def results(path: Path, outcomes: Outcomes, *, with_samples: bool = True) -> str
     return str(path)
 
 
-def benchmark(directory: Path, sampled: Mapping[str, tuple[float, Outcomes]], **changes: Any) -> str:
+def benchmark(
+    directory: Path,
+    sampled: Mapping[str, tuple[float, Outcomes]],
+    dates: Mapping[str, str] | None = None,
+    **changes: Any,
+) -> str:
     """An output directory of `rrtf benchmark`; returns its path. sampled: temperature and outcomes by name of a
-    draw. changes: other fields of benchmark.json."""
+    draw. dates: by problem. changes: other fields of benchmark.json."""
     directory.mkdir()
     problems = RowStore(str(directory / "problems"), Problem, "id")
-    problems.write([problem(id_) for id_ in dict.fromkeys(id_ for _, its in sampled.values() for id_ in its)])
+    ids = dict.fromkeys(id_ for _, its in sampled.values() for id_ in its)
+    problems.write([problem(id_, date=(dates or {}).get(id_, "")) for id_ in ids])
     problems.finish({})
     described = []
     for name, (temperature, outcomes) in sampled.items():
@@ -115,6 +121,7 @@ def evaluation(
     *,
     finished: bool = True,
     prompt: str = "def double(x):\n",
+    dates: Mapping[str, str] | None = None,
     **settings: Any,
 ) -> str:
     """`evaluations/<label>` of a run; returns its path. outcomes: by problem, for each draw."""
@@ -122,7 +129,7 @@ def evaluation(
     ids = list(dict.fromkeys(id_ for its in outcomes for id_ in its))
     groups = [
         Group(
-            problem(id_, prompt=prompt),
+            problem(id_, prompt=prompt, date=(dates or {}).get(id_, "")),
             tuple(
                 Candidate(
                     id=f"s{index}",

@@ -39,5 +39,6 @@ def convert(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
                 reference=reference,
                 split=split_of(task_id),
                 language=language,
+                date=row.date("date"),
             ),
         )

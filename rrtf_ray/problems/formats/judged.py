@@ -68,6 +68,7 @@ def judged_problem(
     solutions: Iterable[str] = (),
     split: Split = Split.TRAIN,
     wrapped: bool = False,
+    date: str = "",
 ) -> Problem:
     """A problem of `cases`: of (arguments, value) if there is a `function`, else of (input, output).
 
@@ -92,6 +93,7 @@ def judged_problem(
         reference=reference,
         setup=SETUP if in_class else "",
         split=split,
+        date=date,
     )
 
 

@@ -21,7 +21,7 @@ _HELD_OUT_FROM = "2024-07-01"
 def convert(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
     """One problem per row."""
     for row in rows:
-        date = row.text("estimated_date", "")
+        date = row.date("estimated_date")
         yield (
             row,
             Problem(
@@ -34,5 +34,6 @@ def convert(rows: Iterator[Row]) -> Iterator[tuple[Row, Problem]]:
                 reference=row.text("completion", ""),
                 setup=row.text("prompt", ""),
                 split=Split.HELD_OUT if date >= _HELD_OUT_FROM else Split.TRAIN,
+                date=date,
             ),
         )

@@ -36,6 +36,7 @@ def _problem(row: Row, number: int) -> Problem:
         function=function,
         starter=row.text("starter_code", ""),
         split=Split.HELD_OUT,
+        date=row.date("contest_date"),
     )
 
 

@@ -49,6 +49,7 @@ def _problem(row: Row, challenge_tests: bool) -> Problem:
         reference=code,
         split=split_of(task_id),
         language=language,
+        date=row.date("date"),
     )
 
 

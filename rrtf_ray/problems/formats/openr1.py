@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from rrtf_ray.problems.formats.judged import judged_problem, listed
 from rrtf_ray.problems.formats.usable import unusable, usable
@@ -37,7 +38,20 @@ def _codeforces(row: Row, number: int) -> Problem:
     parts += [f"Example\n{given}\n\n{value}" for given, value in examples]
     official = row.json("official_tests")
     cases = listed(row, official)[0] if official else examples
-    return judged_problem(row, id=row.id("id"), statement="\n\n".join(parts), cases=cases)
+    return judged_problem(row, id=row.id("id"), statement="\n\n".join(parts), cases=cases, date=_day(row))
+
+
+def _day(row: Row) -> str:
+    """Of `contest_start`, in seconds since 1970, in UTC; empty where that is missing."""
+    if row.fields.get("contest_start") is None:
+        return ""
+    seconds = row.number("contest_start")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError) as error:
+        raise row.error(
+            f"the field 'contest_start' is {seconds!r}, no time in seconds since 1970; correct or remove it"
+        ) from error
 
 
 def _verifiable(row: Row, number: int) -> Problem:

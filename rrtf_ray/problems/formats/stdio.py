@@ -43,6 +43,7 @@ def _problem(row: Row) -> Problem:
         reference=solution,
         split=split_of(task_id),
         language=language,
+        date=row.date("date"),
     )
 
 
