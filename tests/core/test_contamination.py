@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from rrtf_ray.core.contamination import SHINGLE, close_pairs
+from rrtf_ray.core.contamination import close_pairs
+from rrtf_ray.core.words import SHINGLE
 
 TEXT = "sort the numbers and return those that are even as a list of text in the order of their last digit"
 
