@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any
 
+from rrtf_ray.cli import curation
 from rrtf_ray.cli.arguments import command, positive, sandbox_arguments
 
 
@@ -33,6 +34,7 @@ def add(commands: Any) -> None:
         "--cpu-s", type=float, default=10.0, help="limit of CPU time per reference, in seconds (default 10)"
     )
     sandbox_arguments(check)
+    curation.add(actions)
 
 
 def _import(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from rrtf_ray.core.words import SHINGLE, content_key, numbers_of, words_of
+from rrtf_ray.core.words import BLANKS, SHINGLE, content_key, numbers_of, words_of
 
 
 def overlap(train: Iterable[tuple[str, str]], held_out: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -83,7 +83,8 @@ def close_pairs(
 
 
 def _shingles(words: Sequence[str]) -> frozenset[int]:
-    rows = range(max(1, len(words) - SHINGLE + 1))
+    words = [*BLANKS, *words, *BLANKS]
+    rows = range(len(words) - SHINGLE + 1)
     return frozenset(hash(tuple(words[start : start + SHINGLE])) for start in rows)
 
 

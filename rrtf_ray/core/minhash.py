@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rrtf_ray.core.words import SHINGLE, numbers_of
+from rrtf_ray.core.words import BLANKS, SHINGLE, numbers_of
 
 HASHES = 120
 """Hash functions, shared among the bands."""
@@ -122,7 +122,7 @@ class NearCopies:
 
     def _sets(self, texts: Sequence[Sequence[str]]) -> tuple[Small, Rows]:
         """The distinct shingles of each text, one text after another and sorted within it, and how many each has."""
-        padded = [list(words) + [""] * (SHINGLE - len(words)) for words in texts]
+        padded = [[*BLANKS, *words, *BLANKS] for words in texts]
         lengths = np.array([len(words) for words in padded])
         ids = np.array([self._id(word) for words in padded for word in words], dtype=np.uint64)
         mixed = np.zeros(len(ids) - SHINGLE + 1, dtype=np.uint64)

@@ -12,7 +12,9 @@ import unicodedata
 from collections.abc import Iterable
 
 SHINGLE = 5
-"""Words in a row that are compared at once."""
+"""Words in a row that are compared at once. A text is taken to be between blank words, so that each of its words is in
+as many rows: one other word among n leaves a similarity of (n - 1) / (n + 9)."""
+BLANKS = [""] * (SHINGLE - 1)
 _WORD = re.compile(r"(?<![\w)\]])-?\d+(?:\.\d+)?|[\u3040-\u30ff\u3400-\u9fff]|\w+|[^\w\s.,;:?\"'`‘’“”]")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 

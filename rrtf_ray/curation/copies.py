@@ -15,7 +15,7 @@ class Copy:
     """A problem that is left out.
 
     of: the id of the problem that it is a copy of. where: the set that has that one; empty for the same set.
-    similarity: Jaccard's for a near copy, 1 for any other reason. kept: what is left of its cluster (the same set only).
+    similarity: Jaccard's for a near copy, 1 for any other reason. kept: what is left of its cluster (same set only).
     """
 
     id: str

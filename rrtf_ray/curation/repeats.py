@@ -1,8 +1,8 @@
 """Problems of one set that repeat an earlier one.
 
-In: problems, in order. Out: of each that is left out, the one that it is a copy of. Of two copies the first is kept, and
-what is kept holds no copies, so that doing it again finds none. Memory per problem: some 100 bytes for each kind of key,
-and what `core.minhash` says.
+In: problems, in order. Out: of each that is left out, the one that it is a copy of. Of two copies the first is kept,
+and what is kept holds no copies, so that doing it again finds none. Memory per problem: some 200 bytes for each kind of
+key, and what `core.minhash` says.
 
 Limits: programs in different languages, and infilling problems (many share a text on purpose), are not compared.
 """

@@ -1,7 +1,7 @@
 """Our own data set: a folder of Parquet parts with the schema of `Problem`, and a manifest written last.
 
 part-00000.parquet ...   at most 1000 problems each
-_manifest.json           format, source, number and sha256 of the rows, version: present = complete
+_manifest.json           format, source, number and sha256 of the rows, version: present = complete; and lineage
 """
 
 from __future__ import annotations
@@ -40,9 +40,16 @@ FIELDS = ("id", "prompt", "kind", "entry_point", "tests")
 
 
 def write_problems(
-    problems: Iterable[Problem], dir_uri: str, *, format_name: str = "parquet", source: str = ""
+    problems: Iterable[Problem],
+    dir_uri: str,
+    *,
+    format_name: str = "parquet",
+    source: str = "",
+    lineage: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the data set and return its manifest; an existing data set is replaced.
+
+    lineage: where the problems are from and by what rule they were chosen; kept in the manifest.
 
     Raises:
         DataError: there are no problems, or two of them have the same id.
@@ -74,6 +81,8 @@ def write_problems(
         "sha256": digest.hexdigest(),
         "version": metadata.version("rrtf-ray"),
     }
+    if lineage:
+        manifest["lineage"] = lineage
     write_json(join(dir_uri, MANIFEST), manifest)
     remove(join(dir_uri, OLD_MANIFEST))
     _remove_other_parts(dir_uri, set(parts))
