@@ -26,7 +26,7 @@ def find_repeats(
     parts: tuple[str, ...] = PARTS,
     same_numbers: bool = True,
 ) -> list[Copy]:
-    """The problems that repeat an earlier one by any of these parts, in order.
+    """The problems that repeat an earlier one by any of these parts.
 
     threshold: of near copies, in (0, 1]. same_numbers: near copies whose numbers differ are different problems.
     """
@@ -44,9 +44,9 @@ def find_repeats(
         same = next((place for place in places if place in first), None)
         if same:
             copies[problem.id] = Copy(problem.id, first[same], same[0])
-            continue
-        first.update(dict.fromkeys(places, problem.id))
-        if keys.words:
+        for place in places:
+            first.setdefault(place, problem.id)
+        if keys.words and not (same and same[0].part == "prompt"):
             compared.append(problem.id)
             words.append(keys.words)
             languages.append(problem.language.value)
@@ -56,12 +56,13 @@ def find_repeats(
     near.add(words, languages)
     first.clear()
     for later, (earlier, similarity) in near.first_copies().items():
-        copies[compared[later]] = Copy(compared[later], compared[earlier], Reason.NEAR_COPY, similarity)
+        copy = Copy(compared[later], compared[earlier], Reason.NEAR_COPY, similarity)
+        copies.setdefault(copy.id, copy)
     return [_with_root(copy, copies) for copy in copies.values()]
 
 
 def _with_root(copy: Copy, copies: dict[str, Copy]) -> Copy:
-    """With the problem that is kept in the end: an exact copy may be one of a near copy."""
+    """With the problem that is kept in the end: that of which it is a copy may be one itself."""
     kept = copy.of
     while kept in copies:
         kept = copies[kept].of

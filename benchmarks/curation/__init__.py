@@ -1,0 +1,1 @@
+"""Figures of problem sets: a module each, with `measure(...)` and `GOALS`."""

@@ -1,0 +1,43 @@
+"""Copies in problem sets.
+
+    python -m benchmarks.curation [--json] [--only KEY,...] [--problems N]
+
+Each figure's module says how it is measured.
+
+    near_copy_recall, near_copy_precision    benchmarks.curation.near_copies
+    dedup_rows_per_s                         benchmarks.curation.speed, on `--problems` problems
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from benchmarks.curation import near_copies, speed
+from benchmarks.measure import arguments
+
+
+def main() -> None:
+    args = arguments(__doc__, only="", problems=100_000)
+    wanted = set(filter(None, args.only.split(",")))
+    parts: tuple[tuple[ModuleType, Callable[[], dict[str, Any]]], ...] = (
+        (near_copies, near_copies.measure),
+        (speed, lambda: speed.measure(args.problems)),
+    )
+    found: dict[str, Any] = {}
+    goals: dict[str, str] = {}
+    for module, measure in parts:
+        if not wanted or wanted & module.GOALS.keys():
+            found |= measure()
+            goals |= module.GOALS
+    if args.json:
+        print(json.dumps(found | {"goals": goals}))
+        return
+    for name, value in found.items():
+        print(f"{name:<24}{value!s:<34} {goals.get(name, '')}")
+
+
+if __name__ == "__main__":
+    main()
