@@ -47,15 +47,18 @@ def whole_form(program: str, language: Language, name: str) -> str:
     definitions = [statement for statement in body if isinstance(statement, _DEFINITION)]
     others = [statement for statement in body if not isinstance(statement, _DEFINITION)]
     try:
-        if len(definitions) > 1:
-            unnamed = {name: "_" for statement in body for name in _bound(statement)}
-            twins = [twin for twin in ast.parse(program).body if isinstance(twin, _DEFINITION)]
-            keys = [ast.dump(_Renamed(unnamed).visit(twin)) for twin in twins]
-            definitions = [definitions[place] for place in sorted(range(len(keys)), key=keys.__getitem__)]
+        definitions.sort(key=_shape)
         whole = ast.FunctionDef("", ast.arguments([], [], None, [], [], None, []), [*others, *definitions], [])
         return _with_neutral(ast.dump(_Renamed().visit(whole)), name)
     except RecursionError:
         return program.strip()
+
+
+def _shape(definition: ast.stmt) -> list[str]:
+    """The kinds of node in a definition and its constants: an order that names do not change."""
+    return [
+        repr(node.value) if isinstance(node, ast.Constant) else type(node).__name__ for node in ast.walk(definition)
+    ]
 
 
 def _with_neutral(form: str, name: str) -> str:
@@ -70,9 +73,8 @@ def _is_about_types(statement: ast.stmt) -> bool:
 class _Renamed(ast.NodeTransformer):
     """Numbers the names of each function, lambda and comprehension in the order in which they are bound."""
 
-    def __init__(self, outermost: dict[str, str] | None = None) -> None:
-        """outermost: what to call names that no function binds."""
-        self._scopes: list[dict[str, str]] = [outermost] if outermost else []
+    def __init__(self) -> None:
+        self._scopes: list[dict[str, str]] = []
         self._numbers = count()
 
     def visit_Module(self, node: ast.Module) -> ast.AST:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,6 +23,8 @@ from rrtf_ray.store.run_dir import RunDir
 
 LEFT_OUT = "left_out.jsonl"
 """In a clean copy: a line for each problem that is not in it, with the reason and both prompts."""
+_LARGE = 5000
+"""Problems from which on further processes are worth their start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,11 @@ def dedup(directory: str, output: str, how: How, *, as_json: bool) -> int:
     _check_output(directory, output)
     total = read_manifest(directory)["num_problems"]
     copies = find_repeats(
-        read_problems(directory), threshold=how.threshold, parts=how.parts, same_numbers=how.same_numbers
+        read_problems(directory),
+        threshold=how.threshold,
+        parts=how.parts,
+        same_numbers=how.same_numbers,
+        processes=(os.cpu_count() or 1) if total > _LARGE else 1,
     )
     by_id = {copy.id: copy for copy in copies}
     wanted = {copy.of for copy in copies}
