@@ -159,12 +159,12 @@ def _copy(kind: str, task: _Task, name: str, id_: str, rng: random.Random) -> Pr
         case "paraphrase":
             return _problem(id_, f"solve_{name}", _paraphrase(text, rng), task, 3, rng)
         case "renamed":
-            return _problem(id_, f"other_{name}", _translated(text), task, 0, rng, variable="items", item="e")
+            return _problem(id_, f"other_{name}", _translated(text, kind), task, 0, rng, variable="items", item="e")
         case "reordered":
-            return _problem(id_, f"new_{name}", _translated(text), task, 2, rng, variable="rows", item="r")
+            return _problem(id_, f"new_{name}", _translated(text, kind), task, 2, rng, variable="rows", item="r")
         case _:
             original = _problem(id_, name, text, task, 0, random.Random(f"tests/{name}"))
-            shuffled = _problem(id_, name, _translated(text), task, 4, random.Random(f"tests/{name}"))
+            shuffled = _problem(id_, name, _translated(text, kind), task, 4, random.Random(f"tests/{name}"))
             tests = list(original.tests)
             rng.shuffle(tests)
             return Problem(id_, shuffled.prompt, shuffled.kind, name, tuple(tests), shuffled.reference)
@@ -187,17 +187,17 @@ def _paraphrase(text: str, rng: random.Random) -> str:
     words = text.split(" ")
     free = [place for place, word in enumerate(words) if word.isalpha()]
     for place in rng.sample(free, len(words) // 50):
-        words[place] = _translated(words[place])
+        words[place] = _translated(words[place], "synonym")
     return " ".join(words)
 
 
-def _translated(text: str) -> str:
-    """Word by word; numbers stay."""
+def _translated(text: str, dictionary: str) -> str:
+    """Word by word, by one of several dictionaries; numbers stay."""
 
     def of(word: str) -> str:
         if not word.strip(",.;").isalpha():
             return word
-        digest = hashlib.sha256(word.encode()).digest()
+        digest = hashlib.sha256(f"{dictionary} {word}".encode()).digest()
         return "".join(_SYLLABLES[byte % len(_SYLLABLES)] for byte in digest[: 1 + len(word) // 2])
 
     return " ".join(map(of, text.split(" ")))
