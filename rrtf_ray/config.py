@@ -46,6 +46,9 @@ class ProblemsConfig(Section):
     """Use only the first N train problems (for the quickstart: make N)."""
     num_held_out: int | None = Field(None, ge=1)
     """Use only the first N held-out problems (for the quickstart: make N)."""
+    max_similarity: float | None = Field(0.9, gt=0.0, le=1.0)
+    """A run is refused where a held-out problem's prompt shares this share of its runs of 5 words with a train
+    problem's, and has the same numbers; null refuses the same ids and words only."""
     wrong_references: float = Field(0.0, ge=0.0, le=1.0)
     """For the quickstart: share of the train problems whose reference has a mistake that their tests do not see, as a
     teacher's answers have where tests are weak."""

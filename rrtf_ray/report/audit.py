@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from rrtf_ray.core.contamination import close_pairs, content_key
+from rrtf_ray.core.contamination import close_pairs
+from rrtf_ray.core.words import content_key
 from rrtf_ray.records import Group, Outcome, Problem, Source
 from rrtf_ray.store.rows import RowStore
 from rrtf_ray.store.run_dir import ids_and_prompts
@@ -96,7 +97,8 @@ class StoreAudit:
 class Repeated:
     """Problems that are there more than once.
 
-    groups: of each split, the ids of problems with the same prompt (white space and letter case aside).
+    groups: of each split, the ids of problems with the same prompt (white space, letter case and punctuation
+        aside).
     close: (train id, held-out id, similarity).
     """
 

@@ -4,19 +4,21 @@ import random
 
 import pytest
 
-from rrtf_ray.core.contamination import SHINGLE, close_pairs
+from rrtf_ray.core.contamination import close_pairs
+from rrtf_ray.core.words import SHINGLE
 
 TEXT = "sort the numbers and return those that are even as a list of text in the order of their last digit"
 
 
 def test_similarity_by_hand():
-    """Ten words are six runs of five; the last word is in one of them, so five are shared and seven there are."""
+    """Ten words between blanks are 14 runs of five; each word is in five of them: nine are shared, 19 there are."""
     one = " ".join("abcdefghij")
-    other = " ".join("abcdefghik")
-    ((train, held_out, similarity),) = close_pairs([("t", one)], [("h", other)], 0.7)
-    assert (train, held_out) == ("t", "h")
-    assert similarity == pytest.approx(5 / 7)
-    assert close_pairs([("t", one)], [("h", other)], 0.72) == []
+    for place in range(10):
+        other = one.replace("abcdefghij"[place], "k")
+        ((train, held_out, similarity),) = close_pairs([("t", one)], [("h", other)], 0.47)
+        assert (train, held_out) == ("t", "h")
+        assert similarity == pytest.approx(9 / 19)
+        assert close_pairs([("t", one)], [("h", other)], 0.48) == []
 
 
 def test_white_space_and_case_do_not_matter_and_short_prompts_are_compared_whole():
@@ -38,7 +40,7 @@ def test_no_pair_is_missed():
         return found
 
     def runs(text):
-        words = text.split()
+        words = ["", "", "", "", *text.split(), "", "", "", ""]
         return {tuple(words[i : i + SHINGLE]) for i in range(len(words) - SHINGLE + 1)}
 
     train, held_out = prompts("t"), prompts("h")
