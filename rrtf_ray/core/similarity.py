@@ -1,10 +1,10 @@
 """How much of their statement two problems share.
 
 A text is the set of its runs of 5 words, and similarity is Jaccard's: the share of the runs that both texts have among
-those that either has. A word at an end is in one run only, where others are in five, so an end counts for more: where each
-text ends in its own way, and not one of them where the other just goes on, the blank runs behind the words count too.
-One other word among n then leaves a similarity between (n - 9) / (n + 1), in the middle, and (n - 5) / (n + 5), at an
-end; k more words at an end leave (n - 4) / (n - 4 + k).
+those that either has. A word at an end is in one run only, where others are in five, so an end counts for more: where
+each text ends in its own way, and not one of them where the other just goes on, the blank runs behind the words count
+too. One other word among n then leaves a similarity between (n - 9) / (n + 1), in the middle, and (n - 5) / (n + 5), at
+an end; k more words at an end leave (n - 4) / (n - 4 + k).
 
 Texts with other numbers state different problems, however similar they are. Pure, stdlib only.
 """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 from rrtf_ray.curation.copies import Copy
@@ -15,14 +16,13 @@ from rrtf_ray.curation.repeats import find_repeats
 from rrtf_ray.curation.selection import BANDS, UNJUDGED, Rule, Selection, round_of, select
 from rrtf_ray.curation.showing import counts, headline, side_by_side
 from rrtf_ray.errors import InputError
-from rrtf_ray.problems import load, read_manifest, read_problems, write_problems
+from rrtf_ray.problems import load, read_manifest, read_problems
 from rrtf_ray.problems.catalogue import AUTO
+from rrtf_ray.problems.filtered import lineage_of, write_filtered
 from rrtf_ray.records import Problem
-from rrtf_ray.store.files import absolute, exists, join, remove_temporary, writing
+from rrtf_ray.store.files import absolute, exists
 from rrtf_ray.store.run_dir import RunDir
 
-LEFT_OUT = "left_out.jsonl"
-"""In a clean copy: a line for each problem that is not in it, with the reason and both prompts."""
 _LARGE = 5000
 """Problems from which on further processes are worth their start."""
 
@@ -43,35 +43,34 @@ class How:
 
 
 class Shown:
-    """Collects copies with their prompts: as lines of a file, and the first few to print."""
+    """Collects copies, and the first few with their prompts to print."""
 
-    def __init__(self, show: int, write: Callable[[bytes], Any] | None) -> None:
+    def __init__(self, show: int) -> None:
         self._show = show
-        self._write = write
-        self.pairs: list[tuple[Copy, str, str]] = []
+        self._pairs: list[tuple[Copy, str, str]] = []
         self.copies: list[Copy] = []
 
-    def add(self, copy: Copy, prompt: str, of_prompt: str) -> None:
+    def add(self, copy: Copy, prompt: str, of_prompt: str) -> dict[str, Any]:
+        """Returns what left_out.jsonl says of it."""
         self.copies.append(copy)
-        if len(self.pairs) < self._show:
-            self.pairs.append((copy, prompt, of_prompt))
-        if self._write:
-            line = _as_json(copy) | {"prompt": prompt, "of_prompt": of_prompt}
-            self._write(json.dumps(line, ensure_ascii=True).encode() + b"\n")
+        if len(self._pairs) < self._show:
+            self._pairs.append((copy, prompt, of_prompt))
+        return _as_json(copy) | {"prompt": prompt, "of_prompt": of_prompt}
 
     def print(self) -> None:
-        for copy, prompt, of_prompt in self.pairs:
+        for copy, prompt, of_prompt in self._pairs:
             print(headline(copy))
             print(side_by_side(prompt, of_prompt))
-        rest = len(self.copies) - len(self.pairs)
-        if rest and self.pairs:
+        rest = len(self.copies) - len(self._pairs)
+        if rest and self._pairs:
             print(f"... and {rest} more (--show N prints more of them)")
 
 
 def dedup(directory: str, output: str, how: How, *, as_json: bool) -> int:
     """Write a copy of a data set without repetitions; returns the exit code."""
+    before = read_manifest(directory)
     _check_output(directory, output)
-    total = read_manifest(directory)["num_problems"]
+    total = before["num_problems"]
     copies = find_repeats(
         read_problems(directory),
         threshold=how.threshold,
@@ -81,28 +80,25 @@ def dedup(directory: str, output: str, how: How, *, as_json: bool) -> int:
     )
     by_id = {copy.id: copy for copy in copies}
     wanted = {copy.of for copy in copies}
-    with _left_out(output) as file:
-        shown = Shown(how.show, file.write)
+    shown = Shown(how.show)
 
-        def kept() -> Iterator[Problem]:
-            prompts: dict[str, str] = {}
-            for problem in read_problems(directory):
-                if problem.id in wanted:
-                    prompts[problem.id] = problem.prompt
-                if copy := by_id.get(problem.id):
-                    shown.add(copy, problem.prompt, prompts[copy.of])
-                else:
-                    yield problem
+    def rows() -> Iterator[Problem | dict[str, Any]]:
+        prompts: dict[str, str] = {}
+        for problem in read_problems(directory):
+            if problem.id in wanted:
+                prompts[problem.id] = problem.prompt
+            copy = by_id.get(problem.id)
+            yield shown.add(copy, problem.prompt, prompts[copy.of]) if copy else problem
 
-        manifest = _write_clean(kept(), output, directory, {"command": "dedup", **how.as_json()}, copies)
+    _write(rows(), output, "dedup", directory, how.as_json())
     if as_json:
-        _print_json(total, manifest["num_problems"], copies, output)
+        _print_json(total, copies, output)
         return 0
     shown.print()
     clusters = len({copy.kept for copy in copies})
-    what = f": {counts(copies)}; {clusters} clusters" if copies else ""
+    what = f": {counts(copies)}; {clusters} {'cluster' if clusters == 1 else 'clusters'}" if copies else ""
     print(f"{len(copies)} of {total} problems repeat an earlier one{what}")
-    print(f"{manifest['num_problems']} problems written to {output}")
+    print(f"{total - len(copies)} problems written to {output}")
     return 0
 
 
@@ -113,32 +109,24 @@ def decontaminate(directory: str, against: Sequence[str], output: str | None, ho
         _check_output(directory, output)
     sets = ((name, load(AUTO, name)) for name in against)
     evaluated = Evaluated(sets, threshold=how.threshold, parts=how.parts, same_numbers=how.same_numbers)
-    shown = Shown(how.show, None)
+    shown = Shown(how.show)
 
-    def clean() -> Iterator[Problem]:
+    def rows() -> Iterator[Problem | dict[str, Any]]:
         for problem, copy, place in evaluated.copies_in(read_problems(directory)):
-            if copy and place:
-                shown.add(copy, problem.prompt, place.prompt)
-            else:
-                yield problem
+            yield shown.add(copy, problem.prompt, place.prompt) if copy and place else problem
 
     if output:
-        with _left_out(output) as file:
-            shown = Shown(how.show, file.write)
-            rule = {"command": "decontaminate", "against": list(against), **how.as_json()}
-            _write_clean(clean(), output, directory, rule, shown.copies)
+        _write(rows(), output, "decontaminate", directory, {"against": list(against), **how.as_json()})
     else:
-        for _ in clean():
-            pass
-    left = total - len(shown.copies)
+        deque(rows(), maxlen=0)
     if as_json:
-        _print_json(total, left, shown.copies, output)
+        _print_json(total, shown.copies, output)
     else:
         shown.print()
         what = f": {counts(shown.copies)}" if shown.copies else ""
         print(f"{len(shown.copies)} of {total} problems are in {', '.join(against)}{what}")
         if output:
-            print(f"{left} problems written to {output}")
+            print(f"{total - len(shown.copies)} problems written to {output}")
     return 1 if shown.copies and not output else 0
 
 
@@ -156,8 +144,15 @@ def select_from(run_dir: str, round: int | None, output: str, rule: Rule, *, as_
             f"no problem of round {round} of {run_dir} fits the rule; widen --pass-rate or --outcome, or choose "
             "another round. Nothing was written"
         )
-    lineage = {"command": "select", "run": run_dir, "round": round, "rule": rule.as_json()}
-    manifest = write_problems(found.problems, output, source=run_dir, about={"lineage": lineage})
+    manifest = write_filtered(
+        chain(found.problems, found.left_out),
+        output,
+        command="select",
+        source=run_dir,
+        format_name="parquet",
+        lineage={"round": round, "rule": rule.as_json()},
+        remedy="choose another rule",
+    )
     if as_json:
         bands = {band: found.bands[band] for band in (*BANDS, UNJUDGED)}
         print(json.dumps({"round": round, "bands": bands, "fitting": found.fitting, "selected": len(found.problems)}))
@@ -174,37 +169,20 @@ def _table(found: Selection, round: int) -> str:
     return "\n".join(lines)
 
 
-@contextmanager
-def _left_out(output: str) -> Iterator[Any]:
-    """The file of what is left out; an error leaves nothing of it."""
-    try:
-        with writing(join(output, LEFT_OUT)) as file:
-            yield file
-    except BaseException:
-        remove_temporary(output)
-        raise
-
-
 def _check_output(directory: str, output: str) -> None:
     if absolute(directory).rstrip("/") == absolute(output).rstrip("/"):
         raise InputError(f"--output {output} is the data set that is read; name another directory")
 
 
-def _write_clean(
-    problems: Iterator[Problem], output: str, directory: str, rule: dict[str, Any], copies: list[Copy]
-) -> dict[str, Any]:
-    first = next(problems, None)
-    if first is None:
-        raise InputError(f"all problems of {directory} would be left out; nothing was written to {output}")
-    before = read_manifest(directory)
-    lineage = {"from": directory, "sha256": before["sha256"], **rule}
-
-    def all_of_them() -> Iterator[Problem]:
-        yield first
-        yield from problems
-
-    return write_problems(
-        all_of_them(), output, format_name=before["format"], source=before["source"], about={"lineage": lineage}
+def _write(rows: Iterable[Problem | dict[str, Any]], output: str, command: str, directory: str, how: Any) -> None:
+    write_filtered(
+        rows,
+        output,
+        command=command,
+        source=directory,
+        format_name=read_manifest(directory)["format"],
+        lineage=lineage_of(directory) | how,
+        remedy="all of them are copies: check what they are compared with, or raise --threshold",
     )
 
 
@@ -212,6 +190,6 @@ def _as_json(copy: Copy) -> dict[str, Any]:
     return {name: value for name, value in asdict(copy).items() if value != ""}
 
 
-def _print_json(total: int, kept: int, copies: list[Copy], output: str | None) -> None:
-    found = {"problems": total, "kept": kept, "left_out": [_as_json(copy) for copy in copies], "output": output}
-    print(json.dumps(found))
+def _print_json(total: int, copies: list[Copy], output: str | None) -> None:
+    left_out = [_as_json(copy) for copy in copies]
+    print(json.dumps({"problems": total, "kept": total - len(copies), "left_out": left_out, "output": output}))

@@ -57,10 +57,12 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """problems: those that are chosen, in the run's order. fitting: how many fit the rule, before the limit. bands: of
-    all problems, how many have a pass rate in each band; chosen: of the chosen ones."""
+    """problems: those that are chosen, in the run's order. left_out: of the others, id, pass rate and the reason.
+    fitting: how many fit the rule, before the limit. bands: of all problems, how many have a pass rate in each band;
+    chosen: of the chosen ones."""
 
     problems: list[Problem]
+    left_out: list[dict[str, Any]]
     fitting: int
     bands: Counter[str]
     chosen: Counter[str]
@@ -73,23 +75,34 @@ def select(groups: Iterable[Group], rule: Rule) -> Selection:
     chosen.
     """
     bands: Counter[str] = Counter()
-    fitting: list[tuple[Problem, str]] = []
+    fitting: list[tuple[Problem, float]] = []
+    left_out: list[dict[str, Any]] = []
     for group in groups:
         found = [c.verdict.outcome for c in group.candidates if c.source is Source.STUDENT and c.verdict]
         outcomes = [outcome for outcome in found if outcome is not Outcome.SANDBOX_ERROR]
         if not outcomes:
             bands[UNJUDGED] += 1
+            left_out.append(_left_out(group.problem.id, None, UNJUDGED))
             continue
         rate = outcomes.count(Outcome.PASSED) / len(outcomes)
-        band = band_of(rate)
-        bands[band] += 1
+        bands[band_of(rate)] += 1
         if rule.fits(rate, outcomes):
-            fitting.append((replace(group.problem, answers=()), band))
-    kept = fitting
+            fitting.append((replace(group.problem, answers=()), rate))
+        else:
+            left_out.append(_left_out(group.problem.id, rate, "not by the rule"))
+    drawn = set(range(len(fitting)))
     if rule.limit is not None and rule.limit < len(fitting):
-        places = random.Random(rule.seed).sample(range(len(fitting)), rule.limit)
-        kept = [fitting[place] for place in sorted(places)]
-    return Selection([problem for problem, _ in kept], len(fitting), bands, Counter(band for _, band in kept))
+        drawn = set(random.Random(rule.seed).sample(sorted(drawn), rule.limit))
+    kept = [pair for place, pair in enumerate(fitting) if place in drawn]
+    left_out += (
+        _left_out(problem.id, rate, "not drawn") for place, (problem, rate) in enumerate(fitting) if place not in drawn
+    )
+    chosen = Counter(band_of(rate) for _, rate in kept)
+    return Selection([problem for problem, _ in kept], left_out, len(fitting), bands, chosen)
+
+
+def _left_out(id_: str, rate: float | None, reason: str) -> dict[str, Any]:
+    return {"id": id_, "pass_rate": rate, "reason": reason}
 
 
 def band_of(rate: float) -> str:

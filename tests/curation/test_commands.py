@@ -37,7 +37,7 @@ def test_dedup_writes_a_clean_copy_with_lineage_and_says_what_it_left_out(data, 
     assert main(["problems", "dedup", str(data), "--output", str(clean), "--by", "prompt"]) == 0
     said = capsys.readouterr().out
     assert "p/1 = p/0: same words" in said
-    assert "1 of 4 problems repeat an earlier one: 1 same words; 1 clusters" in said
+    assert "1 of 4 problems repeat an earlier one: 1 same words; 1 cluster" in said
     assert ids(clean) == ["p/0", "p/2", "p/3"]
     (line,) = (clean / "left_out.jsonl").read_text().splitlines()
     row = json.loads(line)
@@ -79,7 +79,7 @@ def test_what_cannot_be_done_is_refused_and_leaves_nothing(data, tmp_path, capsy
     assert "is the data set that is read" in capsys.readouterr().err
     clean = tmp_path / "clean"
     assert main(["problems", "decontaminate", str(data), "--against", str(data), "--output", str(clean)]) == 2
-    assert "all problems" in capsys.readouterr().err
+    assert "all of them are copies" in capsys.readouterr().err
     assert list(clean.iterdir()) == []
     assert main(["problems", "dedup", str(tmp_path / "none"), "--output", str(clean)]) == 2
     assert "problems import" in capsys.readouterr().err
@@ -157,7 +157,7 @@ def test_select_writes_a_data_set_with_lineage(run, tmp_path, capsys):
     assert ["to", "75%", "1", "1"] in [line.split() for line in said.splitlines()]
     assert ids(chosen) == ["half", "most"]
     lineage = read_manifest(str(chosen))["lineage"]
-    assert (lineage["run"], lineage["round"]) == (str(run), 1)
+    assert (lineage["from"], lineage["round"]) == (str(run), 1)
     assert lineage["rule"]["pass_rate"] == "above 0, below 1"
     hard = ["problems", "select", "--from", str(run), "--round", "1", "--pass-rate", "0", "0", "--outcome", "timeout"]
     assert main([*hard, "--output", str(chosen), "--json"]) == 0
