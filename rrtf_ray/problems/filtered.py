@@ -7,7 +7,7 @@ left_out.jsonl             a line for each problem that is not in it: its id, an
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rrtf_ray.errors import InputError
