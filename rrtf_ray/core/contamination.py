@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rrtf_ray.core.similarity import NEAR, Text, similarity, text_of
-from rrtf_ray.core.words import key_of, statement
+from rrtf_ray.core.words import Statement, key_of, statement
 
-Stated = tuple[str, Sequence[str]]
-"""A problem's id and the words of its statement (words.statement)."""
+Stated = tuple[str, Statement]
+"""A problem's id and what it states."""
+Words = tuple[str, Sequence[str]]
+"""A text's id and its words."""
 
 
 def stated(problems: Iterable[tuple[str, str, str, str]]) -> Iterator[Stated]:
@@ -25,12 +27,12 @@ def overlap(train: Iterable[Stated], held_out: Iterable[Stated]) -> list[tuple[s
     Memory: two keys and an id per train problem. Limits: paraphrases and problems inside longer texts are not found.
     """
     ids: dict[object, str] = {}
-    for problem_id, words in train:
-        ids[key_of(words)] = problem_id
+    for problem_id, text in train:
+        ids[key_of(text.words)] = problem_id
         ids[problem_id] = problem_id
     found = []
-    for problem_id, words in held_out:
-        same = ids.get(key_of(words)) or ids.get(problem_id)
+    for problem_id, text in held_out:
+        same = ids.get(key_of(text.words)) or ids.get(problem_id)
         if same is not None:
             found.append((same, problem_id))
     return found
@@ -44,7 +46,9 @@ class CloseTexts:
     runs of each.
     """
 
-    def __init__(self, texts: Iterable[Stated], threshold: float = NEAR, *, same_numbers: bool = True) -> None:
+    def __init__(
+        self, texts: Iterable[tuple[str, Sequence[str]]], threshold: float = NEAR, *, same_numbers: bool = True
+    ) -> None:
         """same_numbers: texts whose numbers differ are no copies."""
         self._threshold = threshold
         self._same_numbers = same_numbers
@@ -74,9 +78,9 @@ class CloseTexts:
 def close_pairs(
     train: Iterable[Stated], held_out: Iterable[Stated], threshold: float = NEAR
 ) -> list[tuple[str, str, float]]:
-    """Triples (train id, held-out id, similarity) of near copies, the most similar first."""
-    texts = CloseTexts(held_out, threshold)
-    pairs = [(train_id, id_, found) for train_id, words in train for id_, found in texts.close_to(words)]
+    """Triples (train id, held-out id, similarity) of near copies by their prose, the most similar first."""
+    texts = CloseTexts(((id_, text.prose) for id_, text in held_out), threshold)
+    pairs = [(train_id, id_, found) for train_id, text in train for id_, found in texts.close_to(text.prose)]
     return sorted(pairs, key=lambda pair: (-pair[2], pair[1], pair[0]))
 
 

@@ -10,10 +10,34 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-_SIGNATURE = re.compile(r"^\s*(?:def|class|async|export|function|const|import|from)\b.*$", re.MULTILINE)
-_FEWEST = 5
+_CODE = re.compile(
+    r"""
+      ^[ \t]* (?: @\w
+        | (?:export[ \t]+)? (?:async[ \t]+)? (?:def|class|function) [ \t]+ \w+ [ \t]* [(:{]
+        | (?:const|let|var) [ \t]+ \w+ [ \t]* =
+        | from [ \t]+ [\w.]+ [ \t]+ import\b | import [ \t]+ [\w.]+ (?: [ \t]+as\b | [ \t]*[,;] | [ \t]*$ )
+        | assert [ \t(]
+      ) .* $
+    | /\*+ | \*/ | ^[ \t]* (?: \#+ | //+ | \*/? )
+    """,
+    re.MULTILINE | re.VERBOSE | re.IGNORECASE,
+)
+_EXAMPLE = re.compile(r"^[ \t*#/]*>>>.*(?:\n(?![ \t*#/]*>>>|[ \t]*(?:['\"]{3}|\*/)).*\S.*)?", re.MULTILINE)
+_FEWEST, _ENOUGH = 5, 8
+"""Words of prose: with fewer the function's name counts, and with fewer all words are compared."""
 _WORD = re.compile(r"(?<![\w)\]])-?\d+(?:\.\d+)?|[\u3040-\u30ff\u3400-\u9fff]|\w+|[^\w\s.,;:?\"'`‘’“”]")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """words: all of them. prose: without the code around what is asked for (signatures, imports, comment marks) and
+    without examples (doctests, assertions): data sets put the same question into other code. All words where there is
+    hardly any prose."""
+
+    words: list[str]
+    prose: list[str]
 
 
 def words_of(text: str, name: str = "") -> list[str]:
@@ -21,21 +45,25 @@ def words_of(text: str, name: str = "") -> list[str]:
     all texts."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    words = _WORD.findall(text.lower())
-    if name and (name := name.lower()) in words:
-        nexts = [*words[1:], ""]
-        return [
-            "entry_point" if (word, after) == (name, "(") else word for word, after in zip(words, nexts, strict=True)
-        ]
-    return words
+    return _renamed(_WORD.findall(text.lower()), name)
 
 
-def statement(prompt: str, suffix: str = "", entry_point: str = "") -> list[str]:
+def _renamed(words: list[str], name: str) -> list[str]:
+    name = name.lower()
+    if not name or name not in words:
+        return words
+    nexts = [*words[1:], ""]
+    return ["entry_point" if (word, after) == (name, "(") else word for word, after in zip(words, nexts, strict=True)]
+
+
+def statement(prompt: str, suffix: str = "", entry_point: str = "") -> Statement:
     """The words by which a problem is compared with others. What its entry point is called does not count, unless
-    there is little but a signature: then it is all that tells one problem from another."""
+    there is little else to tell one problem from another."""
     text = f"{prompt} {suffix}"
-    tells = len(_SIGNATURE.sub("", text).split()) >= _FEWEST
-    return words_of(text, function_name(entry_point) if tells else "")
+    prose = words_of(_CODE.sub(" ", _EXAMPLE.sub("", text)))
+    name = function_name(entry_point) if len(prose) >= _FEWEST else ""
+    words = words_of(text, name)
+    return Statement(words, _renamed(prose, name) if len(prose) >= _ENOUGH else words)
 
 
 def function_name(entry_point: str) -> str:

@@ -115,18 +115,20 @@ def decontaminate(directory: str, against: Sequence[str], output: str | None, ho
         for problem, copy, place in evaluated.copies_in(read_problems(directory)):
             yield shown.add(copy, problem.prompt, place.prompt) if copy and place else problem
 
-    if output:
-        _write(rows(), output, "decontaminate", directory, {"against": list(against), **how.as_json()})
-    else:
-        deque(rows(), maxlen=0)
-    if as_json:
-        _print_json(total, shown.copies, output)
-    else:
-        shown.print()
-        what = f": {counts(shown.copies)}" if shown.copies else ""
-        print(f"{len(shown.copies)} of {total} problems are in {', '.join(against)}{what}")
+    try:
         if output:
-            print(f"{total - len(shown.copies)} problems written to {output}")
+            _write(rows(), output, "decontaminate", directory, {"against": list(against), **how.as_json()})
+        else:
+            deque(rows(), maxlen=0)
+    finally:  # where nothing would be left, what was found says why
+        if as_json:
+            _print_json(total, shown.copies, output)
+        else:
+            shown.print()
+            what = f": {counts(shown.copies)}" if shown.copies else ""
+            print(f"{len(shown.copies)} of {total} problems are in {', '.join(against)}{what}")
+    if output and not as_json:
+        print(f"{total - len(shown.copies)} problems written to {output}")
     return 1 if shown.copies and not output else 0
 
 
@@ -182,7 +184,7 @@ def _write(rows: Iterable[Problem | dict[str, Any]], output: str, command: str, 
         source=directory,
         format_name=read_manifest(directory)["format"],
         lineage=lineage_of(directory) | how,
-        remedy="all of them are copies: check what they are compared with, or raise --threshold",
+        remedy="all of them are copies: compare with other sets, or narrow --by",
     )
 
 

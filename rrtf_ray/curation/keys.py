@@ -19,11 +19,13 @@ from rrtf_ray.records import Language, Problem, ProblemKind, Test, TestKind
 
 PARTS = ("prompt", "reference", "tests")
 """Of a problem, in the order in which they are compared."""
-FEWEST_TESTS = 3
-"""Fewer results than this do not tell a problem from another."""
+FEWEST_TESTS = 5
+"""Fewer results do not tell a problem from another: six pairs of MBPP share their three tests, and none is a copy."""
 SMALLEST_REFERENCE = 25
 """Nodes of its syntax tree, about: `return sorted(items)` answers several questions."""
 
+_ANY = "any"
+_LIMIT = re.compile(r"(?:<=?|≤|\\leq?\b|\\lt\b)\s*(-?\d[\d^,.*{} ]*)")
 _DEFINES = re.compile(r"^(?:async\s+)?(?:def|class)\s", re.MULTILINE)
 
 
@@ -50,25 +52,54 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """words: of the prompt, the entry point's name aside. by: a hash for each reason but a near copy; a part that says
-    too little to tell problems apart has none."""
+    """prose: the words that are compared for near copies. by: a hash for each reason but a near copy; a part that says
+    too little to tell problems apart has none. limits: what the prompt names as upper limits, as in 1 <= n <= 3000."""
 
-    words: list[str]
+    prose: list[str]
     by: dict[Reason, bytes]
+    limits: str = ""
+
+
+class Holders:
+    """The first problem with each key.
+
+    An easy and a hard version of a problem have one reference, and differ in the limits of the statement. So the same
+    reference or the same tests say nothing where both statements have limits, and not the same.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[object, ...], int] = {}
+
+    def find(self, keys: Keys, kind: str = "") -> tuple[int, Reason] | None:
+        """The number of a problem with one of these keys, by the surest reason. kind: the same is needed."""
+        for reason, key in keys.by.items():
+            for limits in (keys.limits, "" if keys.limits else _ANY):
+                if (number := self._first.get((reason, kind, key, limits))) is not None:
+                    return number, reason
+        return None
+
+    def add(self, number: int, keys: Keys, kind: str = "") -> None:
+        """Later ones with the same keys do not replace it."""
+        for reason, key in keys.by.items():
+            self._first.setdefault((reason, kind, key, keys.limits), number)
+            if keys.limits:
+                self._first.setdefault((reason, kind, key, _ANY), number)
 
 
 def keys_of(problem: Problem, parts: tuple[str, ...] = PARTS) -> Keys:
     """What `problem` is compared by, of these parts."""
-    words = statement(problem.prompt, problem.suffix, problem.entry_point) if "prompt" in parts else []
-    by = {}
-    if words:
-        by[Reason.SAME_TEXT] = _hash(problem.prompt, problem.suffix)
-        by[Reason.SAME_WORDS] = key_of(words)
+    by, prose = dict[Reason, bytes](), list[str]()
+    if "prompt" in parts:
+        text = statement(problem.prompt, problem.suffix, problem.entry_point)
+        prose = text.prose
+        if text.words:
+            by[Reason.SAME_TEXT] = _hash(problem.prompt, problem.suffix)
+            by[Reason.SAME_WORDS] = key_of(text.words)
     if "reference" in parts and (form := _reference_form(problem)):
         by[Reason.SAME_REFERENCE] = _hash(problem.language, problem.kind, form)
     if "tests" in parts and (tests := _test_forms(problem)):
         by[Reason.SAME_TESTS] = _hash(*tests)
-    return Keys(words, by)
+    return Keys(prose, by, " ".join("".join(found.split()) for found in _LIMIT.findall(problem.prompt)))
 
 
 def _hash(*texts: str) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rrtf_ray.core.contamination import CloseTexts
 from rrtf_ray.core.similarity import NEAR
 from rrtf_ray.curation.copies import Copy
-from rrtf_ray.curation.keys import PARTS, Reason, keys_of
+from rrtf_ray.curation.keys import PARTS, Holders, Reason, keys_of
 from rrtf_ray.records import Problem
 
 
@@ -39,17 +39,16 @@ class Evaluated:
         """sets: their names and problems. The rest is as in `repeats.find_repeats`."""
         self.places: list[Place] = []
         self._parts = parts
-        self._keys: dict[tuple[Reason, bytes], int] = {}
+        self._holders = Holders()
         words: list[tuple[str, list[str]]] = []
         for where, problems in sets:
             for problem in problems:
                 number = len(self.places)
                 self.places.append(Place(where, problem.id, problem.prompt))
                 keys = keys_of(problem, parts)
-                for reason, key in keys.by.items():
-                    self._keys.setdefault((reason, key), number)
-                if keys.words:
-                    words.append((str(number), keys.words))
+                self._holders.add(number, keys)
+                if keys.prose:
+                    words.append((str(number), keys.prose))
         self._near = CloseTexts(words, threshold, same_numbers=same_numbers)
 
     def copies_in(self, problems: Iterable[Problem]) -> Iterator[tuple[Problem, Copy | None, Place | None]]:
@@ -65,8 +64,7 @@ class Evaluated:
 
     def _found(self, problem: Problem) -> tuple[int, Reason, float] | None:
         keys = keys_of(problem, self._parts)
-        for reason, key in keys.by.items():
-            if (number := self._keys.get((reason, key))) is not None:
-                return number, reason, 1.0
-        close = self._near.close_to(keys.words) if keys.words else []
+        if found := self._holders.find(keys):
+            return *found, 1.0
+        close = self._near.close_to(keys.prose) if keys.prose else []
         return (int(close[0][0]), Reason.NEAR_COPY, close[0][1]) if close else None

@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from rrtf_ray.core.minhash import NearCopies
 from rrtf_ray.core.similarity import NEAR
 from rrtf_ray.curation.copies import Copy
-from rrtf_ray.curation.keys import PARTS, Keys, Reason, keys_of
+from rrtf_ray.curation.keys import PARTS, Holders, Keys, Reason, keys_of
 from rrtf_ray.records import Problem
 
 _BATCH = 1000
@@ -37,28 +37,28 @@ def find_repeats(
     threshold: of near copies, in (0, 1]. same_numbers: near copies whose numbers differ are different problems.
     processes: that read the problems' programs and tests, which takes most of the time.
     """
-    first: dict[tuple[Reason, str, bytes], str] = {}
+    holders = Holders()
+    ids: list[str] = []
     copies: dict[str, Copy] = {}
     near = NearCopies(threshold, same_numbers=same_numbers)
     compared: list[str] = []
     words: list[list[str]] = []
     languages: list[str] = []
     for id_, language, keys in _keyed(problems, parts, processes):
-        places = [(reason, language, key) for reason, key in keys.by.items()]
-        same = next((place for place in places if place in first), None)
+        same = holders.find(keys, language)
         if same:
-            copies[id_] = Copy(id_, first[same], same[0])
-        for place in places:
-            first.setdefault(place, id_)
-        if keys.words and not (same and same[0].part == "prompt"):
+            copies[id_] = Copy(id_, ids[same[0]], same[1])
+        holders.add(len(ids), keys, language)
+        ids.append(id_)
+        if keys.prose and not (same and same[1].part == "prompt"):
             compared.append(id_)
-            words.append(keys.words)
+            words.append(keys.prose)
             languages.append(language)
         if len(words) == _BATCH:
             near.add(words, languages)
             words, languages = [], []
     near.add(words, languages)
-    first.clear()
+    del holders
     for later, (earlier, similarity) in near.first_copies().items():
         copy = Copy(compared[later], compared[earlier], Reason.NEAR_COPY, similarity)
         copies.setdefault(copy.id, copy)

@@ -6,12 +6,14 @@ import shutil
 import textwrap
 from collections import Counter
 from collections.abc import Iterable
-from itertools import zip_longest
+from itertools import islice, takewhile, zip_longest
 
 from rrtf_ray.curation.copies import Copy
 from rrtf_ray.curation.keys import Reason
 
 _MOST_LINES = 12
+_BEFORE = 3
+"""Equal lines that are shown before the first one that differs."""
 _NARROWEST = 60
 
 
@@ -29,19 +31,27 @@ def headline(copy: Copy) -> str:
 
 
 def side_by_side(left: str, right: str, width: int = 0) -> str:
-    """The beginnings of two texts, in two columns of a terminal (or `width` characters)."""
+    """Two texts in two columns of a terminal (or `width` characters), from a little before the first line in which they
+    differ; from there on lines are marked with `>`."""
     width = max(_NARROWEST, width or min(160, shutil.get_terminal_size().columns))
+    one, other = (text.strip("\n").expandtabs(4).splitlines() for text in (left, right))
+    equal = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    skipped = 0 if one == other else max(0, equal - _BEFORE)
     column = (width - 7) // 2
-    rows = zip_longest(_lines(left, column), _lines(right, column), fillvalue="")
-    return "\n".join(f"  | {one:<{column}} | {other}".rstrip() for one, other in rows)
+    before, after = slice(skipped, equal), slice(equal, None)
+    rows = ["  | ..."] if skipped else []
+    for mark, part in (("|", before), (">", after)):
+        lines = (_lines(text[part], column) for text in (one, other))
+        rows += (f"  {mark} {a:<{column}} | {b}".rstrip() for a, b in zip_longest(*lines, fillvalue=""))
+    most = _BEFORE if one == other else _MOST_LINES
+    return "\n".join([*rows[:most], "  | ..."] if len(rows) > most else rows)
 
 
-def _lines(text: str, width: int) -> list[str]:
-    lines = [
+def _lines(lines: list[str], width: int) -> list[str]:
+    """Wrapped; without the control characters of a data set, which must not reach the terminal."""
+    pieces = (
         piece
-        for line in text.strip("\n").expandtabs(4).splitlines()
+        for line in lines
         for piece in textwrap.wrap(line, width, drop_whitespace=False, replace_whitespace=False) or [""]
-    ]
-    # A control character of a data set must not reach the terminal.
-    shown = ["".join(c if c.isprintable() else "?" for c in line) for line in lines[:_MOST_LINES]]
-    return [*shown, "..."] if len(lines) > _MOST_LINES else shown
+    )
+    return ["".join(c if c.isprintable() else "?" for c in piece) for piece in islice(pieces, _MOST_LINES + 1)]

@@ -123,6 +123,6 @@ def repeated_of(train: RowStore[Problem], held_out: RowStore[Problem]) -> Repeat
 
 def _equal(problems: Iterable[Stated]) -> list[list[str]]:
     found: dict[bytes, list[str]] = {}
-    for id_, words in problems:
-        found.setdefault(key_of(words), []).append(id_)
+    for id_, text in problems:
+        found.setdefault(key_of(text.words), []).append(id_)
     return [ids for ids in found.values() if len(ids) > 1]

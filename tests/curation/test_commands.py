@@ -90,7 +90,15 @@ def test_what_cannot_be_done_is_refused_and_leaves_nothing(data, tmp_path, capsy
 
 def test_control_characters_do_not_reach_the_terminal():
     assert "\x1b" not in side_by_side("a\x1b[31m", "b")
-    assert side_by_side("one\ntwo", "x", 60).splitlines()[0] == "  | one" + " " * 23 + " | x"
+
+
+def test_side_by_side_begins_shortly_before_the_first_difference():
+    assert side_by_side("one\ntwo", "x", 60).splitlines()[0] == "  > one" + " " * 23 + " | x"
+    same = "\n".join("abcdefgh")
+    lines = [line.split() for line in side_by_side(f"{same}\nhere", f"{same}\nthere", 60).splitlines()]
+    assert lines[:2] == [["|", "..."], ["|", "f", "|", "f"]]
+    assert lines[-2:] == [["|", "h", "|", "h"], [">", "here", "|", "there"]]
+    assert len(side_by_side(same, same, 60).splitlines()) == 4
 
 
 def of(id_, *outcomes):

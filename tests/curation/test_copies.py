@@ -164,7 +164,7 @@ def test_a_short_reference_and_few_tests_say_nothing():
 
 
 def test_tests_in_another_order_under_another_name():
-    codes = [f"assert f({n}) == {n * n}" for n in range(4)]
+    codes = [f"assert f({n}) == {n * n}" for n in range(5)]
     one = problem("a", prompt="one", entry_point="f", tests=asserts(*codes), reference="")
     check = "METADATA = {}\ndef check(candidate):\n" + "".join(
         f"    {code.replace('f(', 'candidate( ')}\n" for code in reversed(codes)
