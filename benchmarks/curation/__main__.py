@@ -2,9 +2,10 @@
 
     python -m benchmarks.curation [--json] [--only KEY,...] [--problems N] [--data DIR] [--programs N]
 
-Each figure's module says how it is measured.
+Each figure's module says how it is measured. `benchmarks.curation.peers` is a command of its own.
 
     near_copy_recall, near_copy_precision    benchmarks.curation.near_copies
+    public_recall, public_others, changed    benchmarks.curation.public: `--data` has problems/ of public sets
     dedup_rows_per_s                         benchmarks.curation.speed, on `--problems` problems
     weak_test_recall                         benchmarks.curation.weak_tests: `--data` has problems/ and samples/ of
                                              HumanEval
@@ -18,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.curation import near_copies, speed, weak_tests
+from benchmarks.curation import near_copies, public, speed, weak_tests
 from benchmarks.measure import arguments
 
 
@@ -27,6 +28,7 @@ def main() -> None:
     wanted = set(filter(None, args.only.split(",")))
     parts: tuple[tuple[ModuleType, Callable[[], dict[str, Any]]], ...] = (
         (near_copies, near_copies.measure),
+        (public, lambda: public.measure(Path(args.data) / "problems")),
         (speed, lambda: speed.measure(args.problems)),
         (weak_tests, lambda: weak_tests.measure(Path(args.data), args.programs)),
     )

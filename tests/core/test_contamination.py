@@ -68,7 +68,7 @@ SENTENCE = "Sort the numbers from the list, and return those that are even as te
     [
         f'from typing import List\nimport re, os\n\ndef even(v: List) -> str:\n    """\n    {SENTENCE}\n    """\n',
         f'"""\n{SENTENCE}\nassert even([2, 1]) == "2"\n"""\n',
-        f"@cache\nasync def even(v):\n    '''\n    {SENTENCE}\n    >>> even([3])\n    2\n    >>> even([])\n    1\n    '''\n",
+        f"@cache\nasync def even(v):\n    '''\n    {SENTENCE}\n    >>> even([3])\n    2\n    >>> 1\n    '''\n",
         f"/*\n * {SENTENCE}\n * >>> even([2])\n * '2'\n */\nconst even = (v) => {{\n",
         f"// {SENTENCE}\nexport async function even(v) {{\n",
         f"# {SENTENCE}\nclass Even:\n",
