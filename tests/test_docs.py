@@ -60,7 +60,15 @@ BENCHMARK_OPTIONS = {
     "--rows-per-task",
 }
 # What a reader makes before the command of a block is run: not part of the repository.
-MADE_BY_THE_READER = {"my.jsonl", "samples.jsonl", "before.jsonl", "after.jsonl", "HumanEval.jsonl", "keys.txt"}
+MADE_BY_THE_READER = {
+    "my.jsonl",
+    "twice.jsonl",
+    "samples.jsonl",
+    "before.jsonl",
+    "after.jsonl",
+    "HumanEval.jsonl",
+    "keys.txt",
+}
 MADE_BY_THE_READER |= {"pairs.yaml", "humanevalpack-python.jsonl", "HumanEval-SingleLineInfilling.jsonl.gz"}
 MADE_BY_THE_READER |= {"LeetCodeDataset-v0.3.1-test.jsonl", "half.jsonl", "all.jsonl"}
 

@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "execution": {"core", "sandbox"},
     "behaviour": {"core", "sandbox", "execution"},
     "problems": {"store", "core", "sandbox", "execution"},
+    "curation": {"store", "core", "execution", "problems"},
     "quickstart": set(),
     "verify": {"progress", "store", "core", "sandbox", "execution", "problems"},
     "compare": {"progress", "config", "config_file", "store", "core", "problems"},
@@ -50,7 +51,7 @@ MAY_IMPORT = {
     | {"stages"},
     "ablation": {"progress", "config", "config_file", "store", "core", "cluster", "stages"},
     "cli": {"progress", "config_file", "store", "sandbox", "problems", "verify", "compare", "audit", "report"}
-    | {"planning", "feedback", "quantize", "benchmark", "serving", "deployments", "stages", "ablation"},
+    | {"planning", "curation", "feedback", "quantize", "benchmark", "serving", "deployments", "stages", "ablation"},
 }
 # Rooms whose modules may load Ray, vLLM, DeepSpeed or Transformers, and modules that may load torch.
 HEAVY_ROOMS = {"cluster", "engines", "training", "deployments", "stages", "quantize", "benchmark", "ablation"}

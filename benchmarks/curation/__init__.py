@@ -1,1 +1,1 @@
-"""Figures of the curation of problems: a module each, with `measure(...)` and `GOALS`."""
+"""Figures of problem sets: a module each, with `measure(...)` and `GOALS`."""

@@ -1,10 +1,14 @@
-"""Problem sets: whether their tests can be trusted.
+"""Problem sets: copies in them, and whether their tests can be trusted.
 
-    python -m benchmarks.curation [--json] [--only KEY,...] [--data DIR] [--programs N]
+    python -m benchmarks.curation [--json] [--only KEY,...] [--problems N] [--data DIR] [--programs N]
 
-Each figure's module says how it is measured.
+Each figure's module says how it is measured. `benchmarks.curation.peers` is a command of its own.
 
-    weak_test_recall      benchmarks.curation.weak_tests: `--data` has problems/ and samples/ of HumanEval
+    near_copy_recall, near_copy_precision    benchmarks.curation.near_copies
+    public_recall, public_others, changed    benchmarks.curation.public: `--data` has problems/ of public sets
+    dedup_rows_per_s                         benchmarks.curation.speed, on `--problems` problems
+    weak_test_recall                         benchmarks.curation.weak_tests: `--data` has problems/ and samples/ of
+                                             HumanEval
 """
 
 from __future__ import annotations
@@ -15,23 +19,25 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.curation import weak_tests
+from benchmarks.curation import near_copies, public, speed, weak_tests
 from benchmarks.measure import arguments
 
 
 def main() -> None:
-    args = arguments(__doc__, only="", data="../shared/data", programs=60)
+    args = arguments(__doc__, only="", problems=100_000, data="../shared/data", programs=60)
     wanted = set(filter(None, args.only.split(",")))
-    found: dict[str, Any] = {}
-    goals: dict[str, str] = {}
     parts: tuple[tuple[ModuleType, Callable[[], dict[str, Any]]], ...] = (
+        (near_copies, near_copies.measure),
+        (public, lambda: public.measure(Path(args.data) / "problems")),
+        (speed, lambda: speed.measure(args.problems)),
         (weak_tests, lambda: weak_tests.measure(Path(args.data), args.programs)),
     )
+    found: dict[str, Any] = {}
+    goals: dict[str, str] = {}
     for module, measure in parts:
-        if wanted and not wanted & module.GOALS.keys():
-            continue
-        found |= measure()
-        goals |= module.GOALS
+        if not wanted or wanted & module.GOALS.keys():
+            found |= measure()
+            goals |= module.GOALS
     if args.json:
         print(json.dumps(found | {"goals": goals}))
         return

@@ -18,13 +18,14 @@ from rrtf_ray.audit.findings import Finding, ProblemAudit
 from rrtf_ray.audit.looking import look
 from rrtf_ray.audit.trying import sample_of
 from rrtf_ray.errors import InputError
-from rrtf_ray.problems import format_of
+from rrtf_ray.problems import format_of, read_manifest
 from rrtf_ray.problems.dataset import canonical
 from rrtf_ray.problems.samples import ProblemIndex, read_samples
 from rrtf_ray.progress import bar, console, say
 from rrtf_ray.records import Problem
 from rrtf_ray.sandbox import Limits, Sandbox
 from rrtf_ray.schemas import to_row
+from rrtf_ray.store.files import is_folder
 from rrtf_ray.verify.command import each_warning_once, identity_of, load_shown
 from rrtf_ray.verify.rows import samples_of
 from rrtf_ray.verify.workers import in_threads
@@ -96,8 +97,8 @@ def audit(
         if output and left:
             say(f"the copy in {output} is not written before all problems were looked at; start again to go on")
         elif output:
-            about = {"audited": identity_of(problems, format), "from": problems, "rule": f"score >= {min_score:g}"}
-            num = write_copy(chosen, audits, output, min_score, os.path.basename(os.path.normpath(problems)), about)
+            made_from = read_manifest(problems)["format"] if is_folder(problems) else format
+            num = write_copy(chosen, audits, output, min_score, problems, made_from, identity_of(problems, format))
             say(f"{num} of {len(chosen)} problems have a score of {min_score:g} or more: {output}")
 
 

@@ -1,13 +1,11 @@
 """The folder of a filtered copy: what was found so far, line by line, and the problems that are good enough.
 
 audits.jsonl      what was found of each problem, written when it was found; an interrupted audit goes on from it
-left_out.jsonl    id, score and reasons of the problems that are not in the copy
-part-..., _manifest.json   the copy, as `problems import` writes one
+left_out.jsonl, part-..., _manifest.json   the copy, see rrtf_ray.problems.filtered
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,11 +13,11 @@ from typing import IO, Any
 
 from rrtf_ray.audit.findings import ProblemAudit, from_row
 from rrtf_ray.errors import InputError
-from rrtf_ray.problems import read_manifest, write_problems
+from rrtf_ray.problems.filtered import write_filtered
 from rrtf_ray.records import Problem
-from rrtf_ray.store.files import MANIFEST, exists, is_local, join, write_bytes
+from rrtf_ray.store.files import is_local, write_bytes
 
-AUDITS, LEFT_OUT = "audits.jsonl", "left_out.jsonl"
+AUDITS = "audits.jsonl"
 
 
 class Kept:
@@ -74,25 +72,22 @@ def write_copy(
     folder: str,
     min_score: float,
     source: str,
-    about: Mapping[str, Any],
+    format_name: str,
+    sha256: str,
 ) -> int:
     """Write the problems with a score of at least `min_score`, and why the others are left out; return their number.
-    A copy of the same problems by the same rule is left as it is. about: goes into the manifest.
+    source, format_name, sha256: of the problem set that was audited.
 
     Raises InputError where no problem is good enough.
     """
-    good = [problem for id_, problem in problems.items() if audits[id_].score >= min_score]
-    if not good:
-        raise InputError(f"no problem has a score of {min_score:g} or more; give a lower --min-score")
-    out = [audits[id_] for id_ in problems if audits[id_].score < min_score]
-    rows = ({"id": one.id, "score": one.score, "reasons": one.reasons} for one in out)
-    write_bytes(join(folder, LEFT_OUT), "".join(f"{json.dumps(row)}\n" for row in rows).encode())
-    about = {**about, "left_out": len(out), "ids_sha": _digest(good)}
-    if exists(join(folder, MANIFEST)) and about.items() <= read_manifest(folder).items():
-        return len(good)
-    write_problems(good, folder, format_name="audit", source=source, about=about)
-    return len(good)
-
-
-def _digest(problems: list[Problem]) -> str:
-    return hashlib.sha256("\0".join(problem.id for problem in problems).encode()).hexdigest()[:16]
+    found = ((problem, audits[id_]) for id_, problem in problems.items())
+    rows = (
+        problem if one.score >= min_score else {"id": one.id, "score": one.score, "reasons": one.reasons}
+        for problem, one in found
+    )
+    lineage = {"sha256": sha256, "rule": f"score >= {min_score:g}"}
+    remedy = f"none has a score of {min_score:g} or more: give a lower --min-score"
+    manifest = write_filtered(
+        rows, folder, command="audit", source=source, format_name=format_name, lineage=lineage, remedy=remedy
+    )
+    return int(manifest["num_problems"])

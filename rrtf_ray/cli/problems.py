@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any
 
+from rrtf_ray.cli import curation
 from rrtf_ray.cli.arguments import command, positive, sandbox_arguments, seconds
 
 
@@ -56,6 +57,7 @@ def add(commands: Any) -> None:
     )
     audit.add_argument("--json", action="store_true", help="print one JSON object")
     sandbox_arguments(audit)
+    curation.add(actions)
 
 
 def _import(args: argparse.Namespace) -> int:

@@ -18,6 +18,9 @@ class ProblemsConfig(Section):
     """Use only the first N train problems (for the quickstart: make N)."""
     num_held_out: int | None = Field(None, ge=1)
     """Use only the first N held-out problems (for the quickstart: make N)."""
+    max_similarity: float | None = Field(0.9, gt=0.0, le=1.0)
+    """A run is refused where a held-out problem is as similar as this to a train problem, as `rrtf problems
+    decontaminate` measures it, and has the same numbers; null refuses the same ids and words only."""
     asserts: int = Field(7, ge=1, le=7)
     """Asserts of a generated train problem. Seven tell the right program from all with one step wrong; with fewer, more
     wrong programs pass."""

@@ -2,73 +2,89 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-SHINGLE = 5
-"""Words in a row that are compared at once."""
-_WORD = re.compile(r"\w+|[^\w\s]")
+from rrtf_ray.core.similarity import NEAR, Text, similarity, text_of
+from rrtf_ray.core.words import Statement, key_of, statement
+
+Stated = tuple[str, Statement]
+"""A problem's id and what it states."""
+Words = tuple[str, Sequence[str]]
+"""A text's id and its words."""
 
 
-def content_key(prompt: str) -> bytes:
-    """Equal for prompts that differ only in white space and letter case."""
-    return hashlib.sha256(" ".join(prompt.lower().split()).encode()).digest()[:16]
+def stated(problems: Iterable[tuple[str, str, str, str]]) -> Iterator[Stated]:
+    """Of problems, given as id, prompt, suffix and entry point."""
+    for id_, prompt, suffix, entry_point in problems:
+        yield id_, statement(prompt, suffix, entry_point)
 
 
-def overlap(train: Iterable[tuple[str, str]], held_out: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Pairs of ids (train, held out) with the same id or content, given the problems' ids and prompts.
+def overlap(train: Iterable[Stated], held_out: Iterable[Stated]) -> list[tuple[str, str]]:
+    """Pairs of ids (train, held out) with the same id or words.
 
     Memory: two keys and an id per train problem. Limits: paraphrases and problems inside longer texts are not found.
     """
     ids: dict[object, str] = {}
-    for problem_id, prompt in train:
-        ids[content_key(prompt)] = problem_id
+    for problem_id, text in train:
+        ids[key_of(text.words)] = problem_id
         ids[problem_id] = problem_id
     found = []
-    for problem_id, prompt in held_out:
-        same = ids.get(content_key(prompt)) or ids.get(problem_id)
+    for problem_id, text in held_out:
+        same = ids.get(key_of(text.words)) or ids.get(problem_id)
         if same is not None:
             found.append((same, problem_id))
     return found
 
 
-def close_pairs(
-    train: Iterable[tuple[str, str]], held_out: Iterable[tuple[str, str]], threshold: float
-) -> list[tuple[str, str, float]]:
-    """Pairs (train id, held-out id, similarity) of prompts that share most of their text, the most similar first.
+class CloseTexts:
+    """Finds those of some texts that are near copies of another one.
 
-    Similarity is Jaccard's, of the sets of 5 words in a row, letter case aside; pairs from `threshold` (above 0) on
-    are found, and only those. Memory: the shingles of the held-out prompts. Prefix filtering (Bayardo et al., 2007)
-    keeps most pairs from being compared: two sets this similar share one of the rarest shingles of each.
+    Texts from the similarity `threshold` (above 0) on are found, and only those. Memory: the runs of the texts. Prefix
+    filtering (Bayardo et al., 2007) keeps most pairs from being compared: two sets this similar share one of the rarest
+    runs of each.
     """
-    sets = {id_: _shingles(prompt) for id_, prompt in held_out}
-    how_often = Counter(shingle for found in sets.values() for shingle in found)
-    index: dict[int, list[str]] = {}
-    for id_, found in sets.items():
-        for shingle in _rarest(found, how_often, threshold):
-            index.setdefault(shingle, []).append(id_)
-    pairs = []
-    for train_id, prompt in train:
-        mine = _shingles(prompt)
-        maybe = {id_ for shingle in _rarest(mine, how_often, threshold) for id_ in index.get(shingle, ())}
-        for id_ in maybe:
-            shared = len(mine & sets[id_])
-            similarity = shared / (len(mine) + len(sets[id_]) - shared)
-            if similarity >= threshold:
-                pairs.append((train_id, id_, similarity))
+
+    def __init__(
+        self, texts: Iterable[tuple[str, Sequence[str]]], threshold: float = NEAR, *, same_numbers: bool = True
+    ) -> None:
+        """same_numbers: texts whose numbers differ are no copies."""
+        self._threshold = threshold
+        self._same_numbers = same_numbers
+        self._texts = {id_: text_of(words) for id_, words in texts}
+        self._how_often = Counter(run for text in self._texts.values() for run in text.runs)
+        self._index: dict[int, list[str]] = {}
+        for id_, text in self._texts.items():
+            for run in self._rarest(text):
+                self._index.setdefault(run, []).append(id_)
+
+    def close_to(self, words: Sequence[str]) -> list[tuple[str, float]]:
+        """Ids and similarities of the close texts, the most similar first."""
+        mine = text_of(words)
+        pairs = []
+        for id_ in {id_ for run in self._rarest(mine) for id_ in self._index.get(run, ())}:
+            other = self._texts[id_]
+            if self._same_numbers and mine.numbers != other.numbers:
+                continue
+            if (found := similarity(mine, other)) >= self._threshold:
+                pairs.append((id_, found))
+        return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+
+    def _rarest(self, text: Text) -> Sequence[int]:
+        return _rarest(text.runs, self._how_often, self._threshold)
+
+
+def close_pairs(
+    train: Iterable[Stated], held_out: Iterable[Stated], threshold: float = NEAR
+) -> list[tuple[str, str, float]]:
+    """Triples (train id, held-out id, similarity) of near copies by their prose, the most similar first."""
+    texts = CloseTexts(((id_, text.prose) for id_, text in held_out), threshold)
+    pairs = [(train_id, id_, found) for train_id, text in train for id_, found in texts.close_to(text.prose)]
     return sorted(pairs, key=lambda pair: (-pair[2], pair[1], pair[0]))
 
 
-def _shingles(prompt: str) -> frozenset[int]:
-    words = _WORD.findall(prompt.lower())
-    rows = range(max(1, len(words) - SHINGLE + 1))
-    return frozenset(hash(tuple(words[start : start + SHINGLE])) for start in rows)
-
-
-def _rarest(shingles: frozenset[int], how_often: Mapping[int, int], threshold: float) -> Sequence[int]:
+def _rarest(runs: frozenset[int], how_often: Mapping[int, int], threshold: float) -> Sequence[int]:
     """So many of them that a set as similar as `threshold` must share one, in an order that is the same for all."""
-    enough = len(shingles) - math.ceil(threshold * len(shingles) - 1e-9) + 1
-    return sorted(shingles, key=lambda shingle: (how_often.get(shingle, 0), shingle))[:enough]
+    enough = len(runs) - math.ceil(threshold * len(runs) - 1e-9) + 1
+    return sorted(runs, key=lambda run: (how_often.get(run, 0), run))[:enough]

@@ -10,6 +10,7 @@ not parse from any other text.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from itertools import count
 
@@ -18,6 +19,7 @@ from rrtf_ray.core.python_code import tree_of
 from rrtf_ray.records import Language
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
+_DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
@@ -32,6 +34,40 @@ def normal_form(source: str, language: Language) -> str:
         return ast.dump(_Renamed().visit(tree))
     except RecursionError:
         return source.strip()
+
+
+def whole_form(program: str, language: Language, name: str) -> str:
+    """As `normal_form`, of a whole program: what its own functions, classes and variables are called, the order of its
+    definitions and imports of types do not count either. Constants do, and in JavaScript all names but `name`, that of
+    the entry point."""
+    tree = tree_of(program) if language is Language.PYTHON else None
+    if tree is None:
+        return _with_neutral(normal_form(program, language), name)
+    body = [statement for statement in tree.body if not _is_about_types(statement)]
+    definitions = [statement for statement in body if isinstance(statement, _DEFINITION)]
+    others = [statement for statement in body if not isinstance(statement, _DEFINITION)]
+    try:
+        definitions.sort(key=_shape)
+        whole = ast.FunctionDef("", ast.arguments([], [], None, [], [], None, []), [*others, *definitions], [])
+        return _with_neutral(ast.dump(_Renamed().visit(whole)), name)
+    except RecursionError:
+        return program.strip()
+
+
+def _shape(definition: ast.stmt) -> list[str]:
+    """The kinds of node in a definition and its constants: an order that names do not change."""
+    return [
+        repr(node.value) if isinstance(node, ast.Constant) else type(node).__name__ for node in ast.walk(definition)
+    ]
+
+
+def _with_neutral(form: str, name: str) -> str:
+    """A method keeps its name in a normal form, and so does everything in JavaScript."""
+    return re.sub(rf"(?<![\w$]){re.escape(name)}(?![\w$])", "entry_point", form) if name and name in form else form
+
+
+def _is_about_types(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.module in ("typing", "__future__")
 
 
 class _Renamed(ast.NodeTransformer):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from itertools import islice
@@ -47,16 +46,43 @@ def write_problems(
     source: str = "",
     about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write the data set and return its manifest; an existing data set is replaced. about: more for the manifest.
+    """Write the data set and return its manifest; an existing data set is replaced when the new one is whole, and the
+    same problems give the same files. An error, of `problems` too, leaves nothing of the new one.
+
+    about: more for the manifest, read when the last problem is written.
 
     Raises:
         DataError: there are no problems, or two of them have the same id.
+        StageError: there is no space left.
     """
-    digest, seen = hashlib.sha256(), set[str]()
     parts: list[str] = []
+    try:
+        num_problems, sha256 = _write_parts(problems, dir_uri, parts)
+        if not parts:
+            raise DataError(f"there are no problems to write to {dir_uri}; check the source {source!r}")
+        manifest = {
+            "format": format_name,
+            "source": source,
+            "num_problems": num_problems,
+            "parts": parts,
+            "sha256": sha256,
+            "version": metadata.version("rrtf-ray"),
+            **(about or {}),
+        }
+        write_json(join(dir_uri, MANIFEST), manifest)
+    except BaseException:
+        for name in set(parts) - _parts_in(dir_uri):
+            remove(join(dir_uri, name))
+        raise
+    remove(join(dir_uri, OLD_MANIFEST))
+    _remove_other_parts(dir_uri, set(parts))
+    return manifest
+
+
+def _write_parts(problems: Iterable[Problem], dir_uri: str, parts: list[str]) -> tuple[int, str]:
+    """Write, and add the names of the parts to `parts`. Returns the number of problems and the sha256 of their rows."""
+    digest, seen = hashlib.sha256(), set[str]()
     rest = iter(problems)
-    # New names: the existing data set stays whole until the new manifest takes its place.
-    token = uuid.uuid4().hex[:8]
     while chunk := list(islice(rest, ROWS_PER_PART)):
         rows = [to_row(problem) for problem in chunk]
         for row in rows:
@@ -67,23 +93,19 @@ def write_problems(
         table = pa.Table.from_pylist(rows, schema=schema_of(Problem))
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
-        parts.append(f"part-{token}-{len(parts):05d}.parquet")
-        write_bytes(join(dir_uri, parts[-1]), sink.getvalue().to_pybytes())
-    if not parts:
-        raise DataError(f"there are no problems to write to {dir_uri}; check the source {source!r}")
-    manifest = {
-        "format": format_name,
-        "source": source,
-        "num_problems": len(seen),
-        "parts": parts,
-        "sha256": digest.hexdigest(),
-        "version": metadata.version("rrtf-ray"),
-        **(about or {}),
-    }
-    write_json(join(dir_uri, MANIFEST), manifest)
-    remove(join(dir_uri, OLD_MANIFEST))
-    _remove_other_parts(dir_uri, set(parts))
-    return manifest
+        data = sink.getvalue().to_pybytes()
+        # A name for each content: the existing data set stays whole until the new manifest takes its place.
+        parts.append(f"part-{len(parts):05d}-{hashlib.sha256(data).hexdigest()[:12]}.parquet")
+        write_bytes(join(dir_uri, parts[-1]), data)
+    return len(seen), digest.hexdigest()
+
+
+def _parts_in(dir_uri: str) -> set[str]:
+    """Of the complete data set that is in a folder."""
+    try:
+        return set(read_manifest(dir_uri).get("parts", []))
+    except DataError:
+        return set()
 
 
 def canonical(row: dict[str, Any]) -> bytes:
@@ -141,7 +163,7 @@ def _table(place: str) -> pa.Table:
 
 
 def _remove_other_parts(dir_uri: str, keep: set[str]) -> None:
-    """Remove the parts of the data set that was in this folder before."""
+    """Remove the parts of other data sets from this folder."""
     filesystem, path = resolve(dir_uri)
     for info in filesystem.get_file_info(pafs.FileSelector(path)):
         if info.base_name.startswith("part-") and info.base_name not in keep:

@@ -9,15 +9,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from rrtf_ray.core.contamination import close_pairs, content_key
+from rrtf_ray.core.contamination import Stated, close_pairs, stated
+from rrtf_ray.core.words import key_of
 from rrtf_ray.records import Group, Outcome, Problem, Source
 from rrtf_ray.store.rows import RowStore
-from rrtf_ray.store.run_dir import ids_and_prompts
+from rrtf_ray.store.run_dir import statements
 
 MAX_NAMED = 20
 """Ids that the page names of a list; the rest is counted."""
-CLOSE = 0.8
-"""Prompts that share this share of their runs of words are close."""
 _SLOW_SHARE = 0.5
 
 
@@ -96,8 +95,8 @@ class StoreAudit:
 class Repeated:
     """Problems that are there more than once.
 
-    groups: of each split, the ids of problems with the same prompt (white space and letter case aside).
-    close: (train id, held-out id, similarity).
+    groups: of each split, the ids of problems with the same words.
+    close: near copies, as (train id, held-out id, similarity).
     """
 
     groups: dict[str, list[list[str]]]
@@ -115,15 +114,15 @@ class Repeated:
 
 
 def repeated_of(train: RowStore[Problem], held_out: RowStore[Problem]) -> Repeated:
-    """Reads ids and prompts only."""
+    """Reads the problems' statements only."""
     splits = {"train": train, "held out": held_out}
-    groups = {name: _equal(ids_and_prompts(store)) for name, store in splits.items()}
-    tests = list(ids_and_prompts(held_out))
-    return Repeated(groups, close_pairs(ids_and_prompts(train), tests, CLOSE), len(tests))
+    groups = {name: _equal(stated(statements(store))) for name, store in splits.items()}
+    tests = list(stated(statements(held_out)))
+    return Repeated(groups, close_pairs(stated(statements(train)), tests), len(tests))
 
 
-def _equal(problems: Iterable[tuple[str, str]]) -> list[list[str]]:
+def _equal(problems: Iterable[Stated]) -> list[list[str]]:
     found: dict[bytes, list[str]] = {}
-    for id_, prompt in problems:
-        found.setdefault(content_key(prompt), []).append(id_)
+    for id_, text in problems:
+        found.setdefault(key_of(text.words), []).append(id_)
     return [ids for ids in found.values() if len(ids) > 1]

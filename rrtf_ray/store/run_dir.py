@@ -112,6 +112,13 @@ def ids_and_dates(problems: RowStore[Problem]) -> Iterator[tuple[str, str]]:
             yield from ((id_, date) for id_, date in dated if date)
 
 
+def statements(problems: RowStore[Problem]) -> Iterator[tuple[str, str, str, str]]:
+    """Id, prompt, suffix and entry point of all rows, without reading their tests."""
+    names = ("id", "prompt", "suffix", "entry_point")
+    for table in problems.columns(*names):
+        yield from zip(*(table[name].to_pylist() for name in names), strict=True)
+
+
 def model_name(run_dir: str, model: str) -> str:
     """A model's name in settings and records: relative to the run directory if it is in it, so a run directory
     can be moved and continued."""

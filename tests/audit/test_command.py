@@ -40,8 +40,8 @@ def test_the_table_and_the_copy(given, tmp_path, capsys):
     assert "reference_fails: failed (test 1" in said
     assert "1 of 3 problems have a score of 0.5 or more" in said
     assert [problem.id for problem in read_problems(str(output))] == ["own/good"]
-    manifest = read_manifest(str(output))
-    assert (manifest["rule"], manifest["left_out"], manifest["from"]) == ("score >= 0.5", 2, given)
+    lineage = read_manifest(str(output))["lineage"]
+    assert (lineage["rule"], lineage["left_out"], lineage["from"]) == ("score >= 0.5", 2, given)
     out = [json.loads(line) for line in (output / "left_out.jsonl").read_text().splitlines()]
     assert [row["id"] for row in out] == ["own/wrong", "own/weak"]
     assert "reference_fails" in out[0]["reasons"]
@@ -105,7 +105,7 @@ def test_bad_input(given, words, said, capsys):
 def test_a_copy_without_problems_is_refused_and_what_was_found_is_kept(tmp_path, capsys):
     given = rows.write_jsonl(tmp_path / "p.jsonl", [rows.humaneval(test=WRONG)])
     assert run(given, "--output", tmp_path / "copy") == 2
-    assert "no problem has a score of 0.5 or more; give a lower --min-score" in capsys.readouterr().err
+    assert "none has a score of 0.5 or more: give a lower --min-score" in capsys.readouterr().err
     assert len((tmp_path / "copy" / "audits.jsonl").read_text().splitlines()) == 1
 
 

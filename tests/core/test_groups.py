@@ -1,5 +1,6 @@
 from rrtf_ray.core.contamination import overlap
 from rrtf_ray.core.groups import Draft, build_group
+from rrtf_ray.core.words import statement
 from rrtf_ray.identity import stable_seed
 from rrtf_ray.records import Source
 from tests.records_for_tests import problem
@@ -52,7 +53,7 @@ def test_seeds_are_stable_and_spread():
 def test_overlap_finds_the_same_content_and_the_same_id():
     train = [problem("a", prompt="def f(x):\n"), problem("b", prompt="def g(x):\n")]
     held_out = [problem("c", prompt="def  F(x): \n"), problem("b", prompt="other"), problem("d", prompt="new")]
-    assert overlap(*([(p.id, p.prompt) for p in problems] for problems in (train, held_out))) == [
+    assert overlap(*([(p.id, statement(p.prompt)) for p in problems] for problems in (train, held_out))) == [
         ("a", "c"),
         ("b", "b"),
     ]
