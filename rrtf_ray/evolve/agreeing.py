@@ -20,7 +20,8 @@ _LONGEST = 20_000
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """kept: numbers of the inputs that have an expected value. expected: their literals. agreeing: numbers of the
-    solutions that give all of them. dissent: inputs on which solutions differ. left_out: why inputs have no value."""
+    solutions that give all of them; none if an input is disputed. dissent: inputs on which solutions differ. left_out:
+    why inputs have no value."""
 
     kept: tuple[int, ...]
     expected: tuple[str, ...]
@@ -32,8 +33,11 @@ class Agreement:
 def agreement(given: Sequence[str], values: Sequence[Sequence[Value]]) -> Agreement:
     """given: the inputs as text. values: of each solution, one for every input.
 
-    An input's value is what more than half of the solutions return; one where most raise or return no literal has none.
+    An input's value is what more than half of the solutions return. One where most raise, or return no literal, has
+    none and is left out: it may not be allowed. One where solutions return several values and none has a majority is
+    disputed: the statement does not say enough, or most are wrong.
     """
+    disputed = False
     kept, expected, left_out = [], [], []
     dissent: list[Dissent] = []
     for number, text in enumerate(given):
@@ -45,6 +49,7 @@ def agreement(given: Sequence[str], values: Sequence[Sequence[Value]]) -> Agreem
         if others:
             dissent.append(Dissent(text, _shown(first) if most else "", others))
         if not most:
+            disputed |= sum(of_input[cluster[0]].outcome is ValueOutcome.RETURNED for cluster in clusters) > 1
             left_out.append(f"{text}: no value has a majority")
         elif first.outcome is not ValueOutcome.RETURNED:
             left_out.append(f"{text}: {_shown(first)}")
@@ -56,7 +61,8 @@ def agreement(given: Sequence[str], values: Sequence[Sequence[Value]]) -> Agreem
     agreeing = [
         solution
         for solution, of_solution in enumerate(values)
-        if all(same(of_solution[n], Value(ValueOutcome.RETURNED, e)) for n, e in zip(kept, expected, strict=True))
+        if not disputed
+        and all(same(of_solution[n], Value(ValueOutcome.RETURNED, e)) for n, e in zip(kept, expected, strict=True))
     ]
     return Agreement(tuple(kept), tuple(expected), tuple(agreeing), tuple(dissent), tuple(left_out))
 

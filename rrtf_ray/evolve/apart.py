@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rrtf_ray.core.contamination import close_pairs
-from rrtf_ray.evolve.reading import nameless
+from rrtf_ray.evolve.reading import nameless, words_of
 from rrtf_ray.evolve.records import Rejected, Rejection, Seed
 from rrtf_ray.execution import reference_program
 from rrtf_ray.records import Language, Problem
@@ -19,21 +19,21 @@ from rrtf_ray.records import Language, Problem
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is compared of a problem. solution: its normal form; empty for none in Python."""
+    """What is compared of a problem. words: of its statement. solution: its normal form; empty for none in Python."""
 
     id: str
-    statement: str
+    words: str
     solution: str
 
 
 def known_problem(problem: Problem) -> Known:
     program = reference_program(problem) if problem.language is Language.PYTHON else ""
-    return Known(problem.id, problem.prompt, nameless(program) if program else "")
+    return Known(problem.id, words_of(problem.prompt), nameless(program) if program else "")
 
 
 def known_seed(seed: Seed) -> Known:
     in_python = seed.reference and seed.language is Language.PYTHON
-    return Known(seed.id, seed.statement, nameless(seed.reference) if in_python else "")
+    return Known(seed.id, words_of(seed.statement), nameless(seed.reference) if in_python else "")
 
 
 def copies(
@@ -46,7 +46,7 @@ def copies(
     """The new problems that are near copies, by id. Of two new ones the first stays."""
     found = _near(new, held_out, max_held_out_similarity, Rejection.COPY_OF_HELD_OUT)
     found = _near(new, others, max_similarity, Rejection.COPY_OF_ANOTHER) | found
-    statements = [(one.id, one.statement) for one in new]
+    statements = [(one.id, one.words) for one in new]
     near: dict[str, dict[str, float]] = {}
     for id_, other, similarity in close_pairs(statements, statements, max_similarity):
         near.setdefault(id_, {})[other] = similarity
@@ -76,9 +76,7 @@ def _near(
     for one in new:
         if one.solution in solutions:
             found[one.id] = Rejected(reason, f"its solution is that of {solutions[one.solution]!r}")
-    pairs = close_pairs(
-        [(one.id, one.statement) for one in new], [(one.id, one.statement) for one in known], max_similarity
-    )
+    pairs = close_pairs([(one.id, one.words) for one in new], [(one.id, one.words) for one in known], max_similarity)
     for id_, other, similarity in pairs:
         found.setdefault(id_, Rejected(reason, f"similarity {similarity:.2f} to {other!r}"))
     return found

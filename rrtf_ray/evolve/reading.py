@@ -85,7 +85,8 @@ def checked(draft: Draft, max_similarity: float) -> Statement:
         raise Rejected(Rejection.TOO_SHORT, f"{len(statement.words.split())} words: {statement.words.strip()!r}")
     if found := _OF_THE_REQUEST.search(statement.words):
         raise Rejected(Rejection.COPIED_REQUEST, f"the statement says {found.group()!r}")
-    if near := close_pairs([("new", statement.prompt)], [("parent", task.parent.statement)], max_similarity):
+    parent = words_of(task.parent.statement)
+    if near := close_pairs([("new", words_of(statement.prompt))], [("parent", parent)], max_similarity):
         raise Rejected(Rejection.COPY_OF_PARENT, f"similarity {near[0][2]:.2f} to {task.parent.id!r}")
     return statement
 
@@ -139,6 +140,14 @@ def inputs_of(draft: Draft, statement: Statement, most: int) -> Inputs:
         raise Rejected(Rejection.NO_INPUTS, "no VALUES or EDGE_CASES that can be read")
     properties = tuple(ast.unparse(node) for node in lists.get("PROPERTIES", ()) if isinstance(node, ast.Lambda))
     return Inputs(tuple(calls.values())[:most], properties, tuple(left_out))
+
+
+def words_of(prompt: str) -> str:
+    """What a statement says, without its code: its docstrings, or all of a text."""
+    tree = tree_of(prompt) or tree_of(f"{prompt}\n    pass\n")
+    nodes = ast.walk(tree) if tree else ()
+    found = [ast.get_docstring(node) for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)]
+    return "\n".join(filter(None, found)) or prompt
 
 
 def nameless(program: str) -> str:

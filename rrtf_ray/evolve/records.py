@@ -68,7 +68,7 @@ class Rejection(StrEnum):
     FLAKY = "flaky"
     """Values or verdicts change: from run to run, with the order of sets, or with the order of tests."""
     WEAK = "weak"
-    """The tests miss too many faults that are put into the solution."""
+    """The tests miss too many faults that are put into the solution, or never enter a block of it."""
     TRIVIAL_PASSES = "trivial_passes"
     """A program that solves nothing passes."""
     TOO_SLOW = "too_slow"

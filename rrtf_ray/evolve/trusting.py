@@ -20,10 +20,11 @@ from rrtf_ray.behaviour.telling import same
 from rrtf_ray.core.sameness import normal_form
 from rrtf_ray.errors import SandboxError
 from rrtf_ray.evolve.agreeing import Agreement, agreement
+from rrtf_ray.evolve.blocks import endings
 from rrtf_ray.evolve.reaching import reaches
 from rrtf_ray.evolve.reading import Inputs, Solution, Statement, checked, inputs_of, solutions_of
 from rrtf_ray.evolve.records import Card, Draft, Judged, Rejected, Rejection
-from rrtf_ray.execution import run_problem
+from rrtf_ray.execution import reference_program, run_problem
 from rrtf_ray.records import Language, Outcome, Problem, Test, TestKind
 from rrtf_ray.sandbox import Sandbox, Value, ValueOutcome
 from rrtf_ray.sandbox.forms import literal
@@ -97,6 +98,8 @@ def _trusted(draft: Draft, sandboxes: Sequence[Sandbox], rules: Rules) -> tuple[
             Rejection.TOO_FEW_INPUTS,
             f"{len(found.kept)} of {len(inputs.calls)} inputs have an agreed value; {_first(found)}",
         )
+    if len(set(found.expected)) == 1:
+        raise Rejected(Rejection.TRIVIAL_PASSES, f"the value is {found.expected[0]} whatever the input")
     agreeing = [usable[number] for number in found.agreeing]
     _check_examples(statement, agreeing[0], sandboxes[0])
     calls = [inputs.calls[number] for number in found.kept]
@@ -250,6 +253,7 @@ def _tried_out(problem: Problem, sandboxes: Sequence[Sandbox], rules: Rules) -> 
     for finding, reason in _OF_FINDING.items():
         if finding in seen.reasons:
             raise Rejected(reason, seen.reasons[finding])
+    _check_blocks(problem, sandboxes[0])
     score = seen.mutation_score
     if seen.seconds is None:
         raise Rejected(Rejection.SANDBOX_ERROR, "; ".join(seen.not_looked_at))
@@ -258,6 +262,15 @@ def _tried_out(problem: Problem, sandboxes: Sequence[Sandbox], rules: Rules) -> 
         shown = "unknown" if score is None else f"{score:.0%}"
         raise Rejected(Rejection.WEAK, f"mutation score {shown} of {seen.num_mutants} faults: {missed}")
     return seen
+
+
+def _check_blocks(problem: Problem, sandbox: Sandbox) -> None:
+    """The tests enter every block of the reference."""
+    ends = endings(reference_program(problem))
+    verdicts = run_problem(sandbox, problem, [ending.program for ending in ends], fail_fast=True)
+    for ending, verdict in zip(ends, verdicts, strict=True):
+        if verdict.outcome is Outcome.PASSED:
+            raise Rejected(Rejection.WEAK, f"no test enters the block that begins with {ending.first!r}")
 
 
 def _first(found: Agreement) -> str:
