@@ -6,11 +6,11 @@
                            kinds of mistakes, and how many drafts with one were judged
     evolve_good_kept       share of the good drafts that are accepted
 
-Bad drafts are made of the demo's problems: `--drafts` of each kind, and an eighth of that of the kinds (DEAR) that are
-only found out by trying the whole problem out, which takes seconds for each. Good ones are problems of HumanEval and MBPP as an able teacher would write
-them: their statement, their reference four times with other looks, and up to 24 inputs, their own and some like them.
-Problems whose inputs are weak all the same count as good here. Everything goes through the endpoint's client and a real
-server, and is judged as `rrtf evolve` judges.
+Bad drafts are made of the demo's problems: `--drafts` of each kind, and an eighth of that of the kinds (DEAR) that only
+trying the whole problem out can find out, which takes seconds for each. Good ones are problems of HumanEval and MBPP as
+an able teacher would write them: their statement, their reference four times with other looks, and up to 24 inputs,
+their own and some like them; those whose inputs are weak all the same count as good here. Everything goes through the
+endpoint's client and a real server, and is judged as `rrtf evolve` judges.
 """
 
 from __future__ import annotations

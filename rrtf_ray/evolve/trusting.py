@@ -127,7 +127,7 @@ def _trusted(draft: Draft, sandboxes: Sequence[Sandbox], rules: Rules) -> tuple[
 def _values(
     statement: Statement, solutions: Sequence[Solution], inputs: Inputs, sandboxes: Sequence[Sandbox], agree: int
 ) -> tuple[list[Solution], list[list[Value]]]:
-    """The solutions that can be run, with their values; those values are the same in every sandbox."""
+    """The solutions that can be run, with their values, which are the same in every sandbox and order of the calls."""
     usable, values = [], []
     refused: list[tuple[Rejection, str]] = []
     for solution in solutions:
@@ -140,10 +140,14 @@ def _values(
         if how := _failing(found):
             refused.append((Rejection.SOLUTIONS_FAIL, f"a solution {how}"))
             continue
-        others = [_run(statement, solution, inputs.calls, sandbox) for sandbox in sandboxes[1:]]
-        change = next((n for n, v in enumerate(found) if not all(same(v, other[n]) for other in others)), None)
+        backwards = inputs.calls[::-1]
+        others = [_run(statement, solution, backwards, sandbox)[::-1] for sandbox in sandboxes[1:]]
+        change = next((n for n, v in enumerate(found) if any(not same(v, other[n]) for other in others)), None)
         if change is not None:
-            refused.append((Rejection.FLAKY, f"the value of {_shown(inputs.calls[change])} changes from run to run"))
+            shown = _shown(inputs.calls[change])
+            refused.append(
+                (Rejection.FLAKY, f"the value of {shown} changes from run to run, or with the calls before it")
+            )
             continue
         usable.append(solution)
         values.append(found)
@@ -154,13 +158,14 @@ def _values(
 
 
 def _run(statement: Statement, solution: Solution, calls: Sequence[tuple[Any, ...]], sandbox: Sandbox) -> list[Value]:
-    """The values of all calls; the first call alone, so that a program that never ends costs one call."""
+    """The values of all calls; the first call alone, so that a program that never ends costs one call: then all are
+    as the first."""
     program, name = solution.program, statement.entry_point
     if not name:
         program, name = _SCRIPT.format(source=solution.program), _OUTPUT
     first = sandbox.values(program, name, calls[:1], call_s=CALL_S)
     if _failing(first):
-        return first
+        return first * len(calls)
     return first + sandbox.values(program, name, calls[1:], call_s=CALL_S)
 
 

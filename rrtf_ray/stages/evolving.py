@@ -192,7 +192,8 @@ def _steps(evolution: EvolveConfig, config: Config, rules: Rules) -> list[Step]:
     engines = [teacher for teacher in config.teachers.values() if teacher.kind == "vllm"]
     require(
         "execute.min_workers with the teachers' engines",
-        cpus=execute.min_workers + sum(t.min_engines * t.cpus_per_engine for t in engines) + 2 * LIGHT,
+        # One more for Ray Data's own tasks, which cut the rows into blocks.
+        cpus=1 + execute.min_workers + sum(t.min_engines * t.cpus_per_engine for t in engines) + 2 * LIGHT,
         gpus=sum(t.min_engines * t.gpus_per_engine for t in engines),
         largest_cpus=1,
     )
