@@ -41,7 +41,7 @@ from rrtf_ray.behaviour.telling import same
 from rrtf_ray.config import Draw, TeacherConfig
 from rrtf_ray.evolve.apart import copies, known_problem
 from rrtf_ray.evolve.asking import Writing
-from rrtf_ray.evolve.records import Draft, Judged, Task
+from rrtf_ray.evolve.records import Draft, Judged, Rejection, Task
 from rrtf_ray.evolve.trusting import HASH_SEEDS, Rules, judge
 from rrtf_ray.problems import load
 from rrtf_ray.quickstart import generate_problems
@@ -126,7 +126,8 @@ def figures(
     accepted = [row for row in rows if row.problem is not None]
     known = [known_problem(problem) for problem in held_out]
     found = copies([known_problem(row.problem) for row in accepted if row.problem], known, [], 0.5, 1.0)
-    kept = [row for row in accepted if row.id not in found]
+    held = {id_ for id_, copy in found.items() if copy.reason is Rejection.COPY_OF_HELD_OUT}
+    kept = [row for row in accepted if row.id not in held]
     wrong: Counter[str] = Counter()
     with Sandbox(LIMITS) as sandbox:
         for row in kept:
@@ -137,7 +138,8 @@ def figures(
     goods = [id_ for id_, kind in kinds.items() if kind == "good"]
     reasons = {kind: Counter[str]() for kind in kinds.values()}
     for row in rows:
-        reasons[kinds[row.id]][row.rejection.value if row.rejection else "accepted"] += 1
+        reason = found[row.id].reason if row.id in held else row.rejection
+        reasons[kinds[row.id]][reason.value if reason else "accepted"] += 1
     return {
         "evolve_bad_accepted": wrong.total(),
         "evolve_bad_kinds": len(BAD | HARMLESS),
