@@ -38,10 +38,8 @@ def cases(tmp_path_factory):
         rights = list(rights_of(train, sandbox, 2 + len(BAD)))
     teacher = ScriptedTeacher()
     makes = [good, good, *((STATEMENTS | SOLVED)[kind] for kind in BAD)]
-    answers: list[Answers] = [
-        make(right, number) for number, (make, right) in enumerate(zip(makes, rights, strict=True))
-    ]
-    tasks = [teacher.add(of_case) for of_case in answers]
+    pairs = zip(makes, rights, strict=True)
+    tasks = [teacher.add(make(right, number)) for number, (make, right) in enumerate(pairs)]
     path = tmp_path_factory.mktemp("evolve") / "instructions.jsonl"
     rows = [{"id": f"i{number}", "instruction": task.parent.statement} for number, task in enumerate(tasks)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -72,7 +70,6 @@ def test_a_budget_that_ends_is_continued_by_the_next_start(rrtf, cluster, cases,
     lineage = [json.loads(line) for line in (output / "lineage.jsonl").read_text().splitlines()]
     assert {row["id"] for row in lineage} == {problem.id for problem in problems}
     assert {row["card"]["num_agreeing"] for row in lineage} == {8}
-    rejected = {
-        row["seed"]: row["reason"] for row in map(json.loads, (output / "rejected.jsonl").read_text().splitlines())
-    }
-    assert rejected == {"i2": "prose", "i3": "refused", "i4": "example_fails", "i5": "reaches_out"}
+    rejected = [json.loads(line) for line in (output / "rejected.jsonl").read_text().splitlines()]
+    reasons = {row["seed"]: row["reason"] for row in rejected}
+    assert reasons == {"i2": "prose", "i3": "refused", "i4": "example_fails", "i5": "reaches_out"}
