@@ -1,6 +1,7 @@
 """`rrtf evolve` on a real cluster: two teachers behind a real server, a budget that ends, and a second start."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -50,11 +51,11 @@ def cases(tmp_path_factory):
 def test_a_budget_that_ends_is_continued_by_the_next_start(rrtf, cluster, cases, tmp_path):
     teacher, path = cases
     output = tmp_path / "evolved"
-    with serving(teacher.say) as script:
+    with serving(lambda body, number: replace(teacher.say(body, number), usage=(100, 900))) as script:
         model = f"{{model: m, base_url: '{script.url}', max_tokens: 1000"
         command = ["evolve", f"instructions={path}", f"output={output}", "agree=5", "solutions=4"]
         small = f"teachers.small={model}}}"
-        first = rrtf(*command, f"teachers.big={model}, max_tokens_total: 3500}}", small, address=cluster.address)
+        first = rrtf(*command, f"teachers.big={model}, max_tokens_total: 6000}}", small, address=cluster.address)
         assert "out_of_budget" in first.stdout
         before = len(script.asked)
         done = rrtf(*command, f"teachers.big={model}}}", small, address=cluster.address)
