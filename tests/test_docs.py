@@ -57,6 +57,7 @@ BENCHMARK_OPTIONS = {
     "--samples",
     "--trl-python",
     "--data",
+    "--drafts",
     "--peers",
     "--url",
     "--rows-per-task",

@@ -36,6 +36,7 @@ _OF_THE_REQUEST = re.compile(
     r"|as an ai|(?:i'm|i am) sorry|i can(?:'t|not) (?:help|write|assist))\b",
     re.IGNORECASE,
 )
+_CODE = ast.FunctionDef | ast.Assign | ast.Assert
 _LONGEST = 20_000
 """Characters of a statement, and of one input."""
 
@@ -173,7 +174,8 @@ def _answered(response: TeacherResponse, what: str) -> str:
 
 
 def _block(text: str, languages: frozenset[str], what: str) -> str:
-    """The code of the first block in one of these languages. Raises Rejected where there is none."""
+    """The code of the first block in one of these languages, or a text that is code as it stands. Raises Rejected where
+    there is none."""
     blocks = blocks_of(text, fences_of(text), "") if fences_of(text) else []
     found = next((block.code for block in blocks if block.language in languages), None)
     if found is not None:
@@ -181,6 +183,8 @@ def _block(text: str, languages: frozenset[str], what: str) -> str:
     if blocks:
         named = ", ".join(sorted({block.language for block in blocks}))
         raise Rejected(Rejection.OTHER_LANGUAGE, f"{what}: a block of {named}")
+    if languages is _PYTHON and (tree := tree_of(text)) and any(isinstance(node, _CODE) for node in tree.body):
+        return text
     raise Rejected(Rejection.PROSE, f"{what}: no block in {_short(text)!r}")
 
 

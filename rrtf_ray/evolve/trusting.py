@@ -25,7 +25,7 @@ from rrtf_ray.evolve.reaching import reaches
 from rrtf_ray.evolve.reading import Inputs, Solution, Statement, checked, inputs_of, solutions_of
 from rrtf_ray.evolve.records import Card, Draft, Judged, Rejected, Rejection
 from rrtf_ray.execution import reference_program, run_problem
-from rrtf_ray.records import Language, Outcome, Problem, Test, TestKind
+from rrtf_ray.records import Language, Outcome, Problem, ProblemKind, Test, TestKind
 from rrtf_ray.sandbox import Sandbox, Value, ValueOutcome
 from rrtf_ray.sandbox.forms import literal
 
@@ -201,6 +201,9 @@ def _properties(
     right = [(*call, literal(value)) for call, value in zip(calls, expected, strict=True)]
     wrong = [(*call, value) for call in calls[:3] for value in (*_TRIVIAL, *call[:1])]
     for source in properties:
+        if how := reaches(source, ProblemKind.FUNCTION):
+            dropped.append(f"{source}: {how}")
+            continue
         found = sandbox.values(source, f"({source})", right, call_s=CALL_S)
         if any(value.outcome is not ValueOutcome.RETURNED for value in found):
             dropped.append(f"{source}: cannot be evaluated")

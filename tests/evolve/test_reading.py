@@ -32,6 +32,10 @@ def test_imports_and_thoughts_before_the_answer():
     assert statement.prompt.startswith("from typing import Optional\n\ndef runs(xs: Optional[list[int]]")
 
 
+def test_code_without_a_block_is_read_too():
+    assert checked(draft(said(STATEMENT)), 0.75).entry_point == "runs"
+
+
 def test_a_statement_of_a_program():
     statement = checked(script_draft(), 0.75)
     assert statement.prompt.endswith("Read from standard input and write to standard output.\n")

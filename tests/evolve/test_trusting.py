@@ -81,6 +81,13 @@ def test_a_property_that_says_nothing_is_left_out(sandboxes):
     assert found.card.left_out == ("lambda xs, least, value: True: holds of everything",)
 
 
+def test_a_property_that_reaches_out_is_left_out(sandboxes):
+    chance = "__import__('random').random() < 2"
+    found = judged(draft(inputs=INPUTS.replace("sum(value) <= len(xs)", chance)), sandboxes)
+    assert (found.rejection, found.card.num_properties) == (None, 0)
+    assert found.card.left_out[0].endswith("uses __import__")
+
+
 def with_head(head, value):
     """The program with something before it, and something done to its value."""
     inner = PROGRAM.replace("def runs", "def inner")
