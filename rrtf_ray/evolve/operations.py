@@ -14,8 +14,8 @@ WORDS = {
     "programmer who knows the original by heart would get it wrong.",
     Operation.STEPS: "If a step or two of thinking solve the original, the new one takes several that build on each "
     "other, each of which changes the value.",
-    Operation.MISLEAD: "It asks for something slightly different. Its description shows a short piece of code that looks "
-    "like a solution and is wrong, says that it is wrong, and leaves it to the reader to find out why.",
+    Operation.MISLEAD: "It asks for something slightly different. Its description shows a short piece of code that "
+    "looks like a solution and is wrong, says that it is wrong, and leaves it to the reader to find out why.",
     Operation.COMPLEXITY: "It can be solved in an obvious way, and asks for a way that takes clearly less time or "
     "memory on large inputs; it says which.",
 }
