@@ -19,6 +19,7 @@ import asyncio
 import multiprocessing
 import os
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -105,8 +106,21 @@ def written(teacher: ScriptedTeacher, tasks: Sequence[Task], **settings: Any) ->
 
 def judged(drafts: Sequence[Draft]) -> list[Judged]:
     """Each draft with what becomes of it; in processes, as `rrtf evolve` has its judges."""
-    with ProcessPoolExecutor(os.cpu_count() or 1, multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count() or 1, context, initializer=_end_with_parent) as pool:
         return list(pool.map(_judge, drafts, chunksize=4))
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _judge(draft: Draft) -> Judged:
