@@ -1,9 +1,9 @@
-"""What ranking gains over imitation on the demo's task: a reduced `rrtf ablate`.
+"""What the defaults gain over imitation of the best program on the demo's task: a reduced `rrtf ablate`.
 
     python -m benchmarks.ablation [--seeds N] [--output DIR] [--json]
 
-    gain_no_teacher, gain_weak_teacher, gain_full_teacher
-        held-out greedy pass@1 of `rrtf` minus that of `sft` after the same steps on the same samples, with Student's
+    gain_no_teacher, gain_weak_teacher, gain_faulty_teacher, gain_full_teacher
+        held-out pass@1 at T=0.8 of `rrtf` minus that of `sft` after the same steps on the same samples, with Student's
         95% interval over seeds, paired by seed
 
 The regimes and objectives are those of jobs/ablations/demo.yaml, with fewer problems and seeds and one learning
@@ -27,10 +27,11 @@ REDUCED = {
     "problems.num_train": 300,
     "problems.num_held_out": 200,
     "train.steps": 60,
-    "evaluate.draws": [{"n": 1, "temperature": 0.0, "top_p": 1.0}],
+    "evaluate.draws": [{"n": 4, "temperature": 0.8}],
     "evaluate.k": [1],
 }
-FIGURE = "pass@1, greedy"
+REGIMES = ("no-teacher", "weak-teacher", "faulty-teacher", "full-teacher")
+FIGURE = "pass@1, T=0.8"
 
 
 def main() -> None:
@@ -39,6 +40,7 @@ def main() -> None:
     found = load(AblationConfig, CONFIG, [f"output={args.output}", f"seeds={seeds}"])
     reduced = {
         "settings": found.settings | REDUCED,
+        "regimes": {name: found.regimes[name] for name in REGIMES},
         "objectives": {name: found.objectives[name] for name in ("sft", "rrtf")},
         "search": SearchConfig(),
     }

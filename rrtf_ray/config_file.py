@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from rrtf_ray.config import Config, Section
+from rrtf_ray.config import Config, Section, resolved
 from rrtf_ray.errors import ConfigError
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -67,6 +67,18 @@ def validate(kind: type[AnySection], raw: Mapping[str, Any], places: Mapping[tup
         return kind.model_validate_json(json.dumps(raw, default=_unfit))
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(kind, e, places or {}) for e in error.errors())) from None
+
+
+def overridden(config: Config, settings: Mapping[str, Any]) -> Config:
+    """The configuration with other values of some settings, given as `section.key: value`.
+
+    Raises ConfigError as `load_config` does.
+    """
+    raw = resolved(config)
+    places: dict[tuple, str] = {}
+    for key, value in settings.items():
+        _apply(raw, f"{key}={json.dumps(value)}", places)
+    return validate(Config, raw, places)
 
 
 def _unfit(value: Any) -> str:

@@ -152,6 +152,8 @@ class Signal(StrEnum):
     """Votes, or the preference that came with a replayed file."""
     JUDGES = "judges"
     EDITORS = "editors"
+    AGREEMENT = "agreement"
+    """More of the programs that pass behave like it."""
     TEACHER = "teacher"
     """It is a teacher's response."""
     NONE = "none"
@@ -348,6 +350,8 @@ class Candidate:
     preference: human preference, higher is better, 0 where nobody was asked.
     verdict: None until executed.
     repairs: the id of the candidate that a teacher repaired here; empty for any other.
+    behaviour: digest of what a program that passes does on calls that the tests do not make (execute.probe_calls):
+        those of one problem with equal ones behave alike; empty where that is not known.
     """
 
     id: str
@@ -363,6 +367,7 @@ class Candidate:
     preference: float = 0.0
     verdict: Verdict | None = None
     repairs: str = ""
+    behaviour: str = ""
 
     @property
     def code(self) -> str:
@@ -489,7 +494,8 @@ class RankedCandidate:
 
     candidate_id, source, completion: copied from the candidate.
     outcome, pass_ratio: the tests' part of the reason.
-    test_score, teacher_bonus, human_bonus, judge_bonus, editor_bonus: the parts of `score`, which is their sum.
+    test_score, teacher_bonus, human_bonus, judge_bonus, editor_bonus, agreement_bonus: the parts of `score`, which is
+        their sum.
     truncated: the completion goes to the end of a response that was cut off at its limit of tokens.
     count: how many of the group's candidates have this code (students' and others' are counted apart).
     people, judges, editors: what their votes say, with how sure that is; None where there are none.
@@ -511,6 +517,7 @@ class RankedCandidate:
     people: Preference | None = None
     judges: Preference | None = None
     editors: Preference | None = None
+    agreement_bonus: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

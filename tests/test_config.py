@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from rrtf_ray.config import Config, Draw, resolved
-from rrtf_ray.config_file import load_config, validate
+from rrtf_ray.config_file import load_config, overridden, validate
 from rrtf_ray.errors import ConfigError
 
 SHIPPED = sorted((Path(__file__).parents[1] / "jobs" / "configs").glob("*.yaml"))
@@ -70,6 +70,7 @@ def test_resolved_config_loads_again_as_the_same():
         ("sample:\n  engine: replay\n", ["replay_path"]),
         ("rank: {failed: 2.0}\n", ["levels must rise"]),
         ("sample: {max_tokens: 4000}\n", ["sample.max_tokens=4000", "max_model_len"]),
+        ("baseline: {sample.max_tokens: 9}\n", ["baseline sets 'sample.max_tokens'", "before ranking"]),
         ("a: [\n", ["not valid YAML"]),
         ("- 1\n", ["list", "mapping"]),
         ("until: rank\nrounds: 2\n", ["rounds=2"]),
@@ -101,6 +102,14 @@ def test_all_mistakes_are_told_at_once(write):
 def test_overrides_are_checked(write, override, says):
     with pytest.raises(ConfigError, match=says):
         load_config(write("seed: 1\n"), [override])
+
+
+def test_settings_of_a_configuration_are_overridden_and_checked():
+    config = load_config(None, ["train.epochs=2"])
+    assert overridden(config, {"train.loss.objective": "sft", "rank.passed": 2}).train.loss.objective == "sft"
+    assert overridden(config, {}) == config
+    with pytest.raises(ConfigError, match=r"train\.loss\.objektive.*did you mean 'objective'"):
+        overridden(config, {"train.loss.objektive": "sft"})
 
 
 def test_missing_file():

@@ -34,6 +34,8 @@ SMALL = [
     "sample.draws=[{n: 2, temperature: 0.8}, {n: 2, temperature: 1.2}]",
     f"sample.max_tokens={MAX_TOKENS}",
     "sample.logprobs=true",
+    "execute.probe_calls=8",
+    "rank.agreement_weight=0.5",
     "evaluate.draws=[{n: 1, temperature: 0, top_p: 1.0}, {n: 2, temperature: 0.8}]",
     "evaluate.k=[1, 2]",
     "train.epochs=2",
@@ -59,7 +61,8 @@ def descendants(pid):
 def finished(rrtf, student, tmp_path_factory):
     """One undisturbed run of two rounds on a cluster of its own, as `make demo` starts it."""
     folder = tmp_path_factory.mktemp("e2e") / "run"
-    driver = rrtf("run", *SMALL, f"model.student={student}", "rounds=2", f"run_dir={folder}", start=True)
+    baseline = "baseline={train.loss.objective: sft, rank.agreement_weight: 0.0}"
+    driver = rrtf("run", *SMALL, baseline, f"model.student={student}", "rounds=2", f"run_dir={folder}", start=True)
     seen: dict[int, str] = {}
     deadline = time.monotonic() + 2 * LIMIT_S
     while driver.poll() is None:
@@ -113,6 +116,21 @@ def test_the_summary_and_the_metrics(finished):
     assert sum(losses[-4:]) < sum(losses[:4])
 
 
+def test_the_baseline_is_another_training_on_the_same_candidates(finished):
+    run, output, _ = finished
+    gains = read_json(run.at("summary.json"))["gain_over_baseline"]
+    assert gains.keys() == {"greedy", "T=0.8"}
+    assert all(-1 <= gain["low"] <= gain["value"] <= gain["high"] <= 1 for gain in gains.values())
+    assert "gain over the baseline (train.loss.objective=sft, rank.agreement_weight=0.0)" in output
+    own, other = ({r.problem_id: r for r in place.rankings(2).read()} for place in (run, RunDir(run.at("baseline"))))
+    assert own.keys() == other.keys()
+    assert any(c.agreement_bonus for r in own.values() for c in r.candidates)
+    assert not any(c.agreement_bonus for r in other.values() for c in r.candidates)
+    for id_, ranking in own.items():
+        assert {c.candidate_id for c in ranking.candidates} == {c.candidate_id for c in other[id_].candidates}
+    assert _weights(RunDir(run.at("baseline")), 2) != pytest.approx(_weights(run, 2), rel=1e-4)
+
+
 def test_the_groups_say_how_each_candidate_came_about(finished):
     run, _, _ = finished
     for group in run.groups(2).read():
@@ -124,6 +142,8 @@ def test_the_groups_say_how_each_candidate_came_about(finished):
         assert group.candidates[0].num_tokens > 0
         assert group.candidates[0].logprob < 0
         assert group.candidates[4].logprob is None
+        passing = {c.id for c in group.candidates if c.verdict.outcome == "passed"}
+        assert {c.id for c in group.candidates if c.behaviour} == (passing if len(passing) > 1 else set())
 
 
 def test_the_checkpoint_loads_and_continues_a_prompt(finished, student):
@@ -276,11 +296,11 @@ def test_a_chat_model_is_sampled_and_trained_through_its_template(finished, rrtf
     assert metrics[0]["loss"] > before[0]["loss"] + 0.1
 
 
-def _weights(run):
-    """A few weights of the first round's checkpoint."""
+def _weights(run, round=1):
+    """A few weights of a round's checkpoint."""
     from safetensors import safe_open
 
-    with safe_open(os.path.join(run.checkpoint(1), "model.safetensors"), "pt") as file:
+    with safe_open(os.path.join(run.checkpoint(round), "model.safetensors"), "pt") as file:
         return file.get_tensor("transformer.ln_f.weight")[:16].tolist()
 
 

@@ -44,8 +44,9 @@ MAY_IMPORT = {
     "deployments": {"progress", "config", "config_file", "store", "cluster", "engines", "serving", "feedback"},
     "teachers": {"progress", "config", "store", "core", "feedback"},
     "evolve": {"config", "store", "core", "sandbox", "execution", "behaviour", "problems", "audit", "teachers"},
-    "stages": {"progress", "config", "store", "fim", "core", "sandbox", "execution", "problems", "quickstart"}
-    | {"report", "feedback", "cluster", "engines", "training", "deployments", "teachers", "evolve"},
+    "stages": {"progress", "config", "config_file", "store", "fim", "core", "sandbox", "execution", "behaviour"}
+    | {"problems", "quickstart", "report", "feedback", "cluster", "engines", "training", "deployments", "teachers"}
+    | {"evolve"},
     "quantize": {"progress", "config", "store", "core", "cluster", "engines", "stages"},
     "benchmark": {"progress", "config", "config_file", "store", "core", "sandbox", "problems", "verify", "cluster"}
     | {"stages"},

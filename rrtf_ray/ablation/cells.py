@@ -3,7 +3,8 @@ end.
 
     OUTPUT/seed-S/start/                   student and evaluation of the base model
     OUTPUT/seed-S/REGIME/shared/           the first round's candidates and rankings
-    OUTPUT/seed-S/REGIME/OBJECTIVE@LR/     the rest: training, further rounds, evaluation
+    OUTPUT/seed-S/REGIME/OBJECTIVE@LR/     the rest: training, further rounds, evaluation; and rankings of its own,
+                                           where it sets how candidates are ranked
 """
 
 from __future__ import annotations
@@ -74,8 +75,11 @@ class Runs:
         """Train and evaluate an objective on what `share` made. Raises StageError where it cannot be trained."""
         config = self.config(seed, regime, objective, learning_rate)
         run = RunDir(config.run_dir)
-        for part in ("student", "problems", "round-01/groups", "round-01/rankings"):
-            _copy(self.config(seed, regime), config, part)
+        shared = self.config(seed, regime)
+        for part in ("student", "problems", "round-01/groups"):
+            _copy(shared, config, part)
+        if config.rank == shared.rank:
+            _copy(shared, config, "round-01/rankings")
         seconds = Seconds(run)
         prepare(config, run, seconds)
         with recorded(config, run):

@@ -43,7 +43,8 @@ class AblationConfig(Section):
     regimes: dict[str, Settings] = Field(min_length=1)
     """By name, what differs from the run: the teacher, the number of problems, the rounds ..."""
     objectives: dict[str, Settings] = Field(min_length=1)
-    """By name, settings of `train`, so that all objectives of a regime share the first round's samples."""
+    """By name, settings of `train` and `rank`, so that all objectives of a regime share the first round's samples and
+    verdicts."""
     search: SearchConfig = SearchConfig()
 
     @model_validator(mode="after")
@@ -60,10 +61,10 @@ class AblationConfig(Section):
                 )
         for name, settings in self.objectives.items():
             for key in settings:
-                if not key.startswith("train."):
+                if not key.startswith(("train.", "rank.")):
                     raise ValueError(
-                        f"objectives.{name} sets {key!r}; only settings of `train` may differ between objectives, so "
-                        "put it under a regime"
+                        f"objectives.{name} sets {key!r}; only settings of `train` and `rank` may differ between "
+                        "objectives, so put it under a regime"
                     )
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds={list(self.seeds)} names one twice; each counts as a repetition, so use others")

@@ -84,6 +84,9 @@ class Config(Section):
     cluster: ClusterConfig = ClusterConfig()
     until: Literal["rank", "train", "evaluate"] = "evaluate"
     """The last stage of `rrtf run`: `rank` makes rankings only, `train` leaves out the evaluations."""
+    baseline: dict[str, Any] = Field(default_factory=dict)
+    """Settings of `train` and `rank` of a second training on the last round's candidates, evaluated beside the run's
+    own (`until: evaluate`): {train.loss.objective: sft} shows what ranking is worth over imitation. Empty for none."""
     serve: bool = False
     """At the end of a run, serve the tuned model once and ask it for a completion."""
 
@@ -98,6 +101,9 @@ class Config(Section):
             raise ValueError(f"rounds={self.rounds} with until='rank': a further round needs training; use rounds: 1")
         if self.sample.engine == "replay" and self.until != "rank":
             raise ValueError("a replayed student cannot be trained or evaluated; use until: rank")
+        for key in self.baseline:
+            if not key.startswith(("train.", "rank.")):
+                raise ValueError(f"baseline sets {key!r}, but it shares all that comes before ranking; take it away")
         for name, teacher in self.teachers.items():
             writes = [role for role in teacher.roles if role != "judge"]
             if writes and self.sample.teacher in ("reference", "none"):

@@ -23,6 +23,9 @@ class ExecuteConfig(Section):
     """Limit of address space for a program, interpreter included, in MiB."""
     isolation: Literal["best_effort", "required"] = "best_effort"
     """`required` refuses to run where a layer of isolation is missing."""
+    probe_calls: int = Field(50, ge=0, le=1000)
+    """Calls that a problem's tests do not make, made up from those that they make: programs that pass are compared on
+    them, for `rank.agreement_weight`. Functions in Python only."""
     fail_fast: bool = False
     """Stop a program's tests at the first failure; partial passes are then not graded."""
     calibrate: bool = True
@@ -65,6 +68,9 @@ class RankConfig(Section):
     """Times the preference that models' votes as judges give."""
     editor_weight: float = Field(0.05, ge=0.0)
     """Times the preference that votes from editors' events give."""
+    agreement_weight: float = Field(0.5, ge=0.0)
+    """Times the share of the candidates that pass, each counted as often as it was sampled, which behave like this one
+    (`execute.probe_calls`), where not all behave alike. With 0.5 two samples outvote a teacher who passes."""
     vote_prior: float = Field(1.0, gt=0.0)
     """Standard deviation of a program's strength before any vote (Bradley-Terry with ties). Less of it needs more votes
     to move a program; with 1.0 a single vote gives a preference of 0.25."""

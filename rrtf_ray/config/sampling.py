@@ -18,6 +18,9 @@ class ProblemsConfig(Section):
     """Use only the first N train problems (for the quickstart: make N)."""
     num_held_out: int | None = Field(None, ge=1)
     """Use only the first N held-out problems (for the quickstart: make N)."""
+    asserts: int = Field(7, ge=1, le=7)
+    """Asserts of a generated train problem. Seven tell the right program from all with one step wrong; with fewer, more
+    wrong programs pass."""
     wrong_references: float = Field(0.0, ge=0.0, le=1.0)
     """For the quickstart: share of the train problems whose reference has a mistake that their tests do not see, as a
     teacher's answers have where tests are weak."""

@@ -26,9 +26,10 @@ class LossConfig(Section):
     """Weight of the ranking term."""
     ft_reduction: Literal["sum", "token_mean"] = "sum"
     """L_ft as a sum over the target's tokens (paper) or as their mean."""
-    ft_target: Literal["teacher", "best", "all"] = "teacher"
+    ft_target: Literal["teacher", "best", "all"] = "all"
     """Which responses are imitated: the best teacher's (paper), the best-scored (RRHF), or all distinct ones, which
-    share L_ft equally (with `require_passing_target`, rejection-sampling fine-tuning)."""
+    share L_ft equally (with `require_passing_target`, rejection-sampling fine-tuning). With `rank.agreement_weight`,
+    all that agree with the best."""
     require_passing_target: bool = True
     """Imitate only a response that passes all tests; other groups are left out and counted."""
     length_normalize: bool = True

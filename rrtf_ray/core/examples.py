@@ -75,7 +75,9 @@ def choose(
         allowed = [c for c in allowed if c.source is not Source.STUDENT]
     if not allowed:
         return None
-    targets = allowed if ft_target == "all" else allowed[:1]
+    targets = allowed[:1]
+    if ft_target == "all":  # those that pass and behave otherwise than the best contradict it
+        targets = [c for c in allowed if c.agreement_bonus == allowed[0].agreement_bonus]
     rest = [c for c in (ranking.candidates if compares else targets) if c is not targets[0]]
     kept = [targets[0]]
     while rest and len(kept) < max_candidates:

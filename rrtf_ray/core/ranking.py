@@ -4,11 +4,12 @@ In: a Group with verdicts. Out: a Ranking, with a reason if it cannot be trained
 outcomes (compile error < runtime error < some tests < all tests), prefers the teacher in a tie and filters out
 problems whose teacher scores below a student; every number is a parameter here (see RankConfig). Votes of people,
 judges and editors move a score by at most their weights: they order what tests tie, and overrule tests only within that
-bound.
+bound. So does the agreement of the programs that pass, which are then ordered among themselves.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import combinations
@@ -60,7 +61,10 @@ def rank(group: Group, config: RankConfig, votes: Iterable[Vote] = ()) -> Rankin
     for candidate in judged:
         same.setdefault((candidate.source is Source.STUDENT, digest_of(candidate)), []).append(candidate)
     preferred = _preferred(judged, group.problem.language, tuple(votes), config)
-    places = (_place(equal[0], len(equal), preferred, config) for equal in same.values())
+    agreeing = agreement(judged)
+    places = (
+        _place(equal[0], len(equal), preferred, agreeing.get(equal[0].id, 0.0), config) for equal in same.values()
+    )
     ranked = sorted(places, key=_best_first)
     return Ranking(
         problem_id=group.problem.id,
@@ -69,6 +73,14 @@ def rank(group: Group, config: RankConfig, votes: Iterable[Vote] = ()) -> Rankin
         reason=_reason(ranked, config),
         dropped=len(group.candidates) - len(ranked),
     )
+
+
+def agreement(candidates: Iterable[Candidate]) -> dict[str, float]:
+    """For each candidate that passes, by id: the share in (0, 1) of all that pass which behave like it; one that was
+    sampled twice counts twice. Empty where all behave alike, or where nothing is known of what they do."""
+    kinds = {c.id: c.behaviour for c in candidates if c.verdict and c.verdict.outcome is Outcome.PASSED and c.behaviour}
+    size = Counter(kinds.values())
+    return {id_: size[kind] / len(kinds) for id_, kind in kinds.items()} if len(size) > 1 else {}
 
 
 def digest_of(candidate: Candidate) -> str:
@@ -83,6 +95,7 @@ def signal_between(better: RankedCandidate, worse: RankedCandidate) -> Signal:
         Signal.PEOPLE: better.human_bonus - worse.human_bonus,
         Signal.JUDGES: better.judge_bonus - worse.judge_bonus,
         Signal.EDITORS: better.editor_bonus - worse.editor_bonus,
+        Signal.AGREEMENT: better.agreement_bonus - worse.agreement_bonus,
         Signal.TEACHER: better.teacher_bonus - worse.teacher_bonus,
     }
     signal = max(parts, key=parts.__getitem__)
@@ -122,7 +135,11 @@ def _preferred(
 
 
 def _place(
-    candidate: Candidate, count: int, preferred: Mapping[VoteSource, Mapping[str, Preference]], config: RankConfig
+    candidate: Candidate,
+    count: int,
+    preferred: Mapping[VoteSource, Mapping[str, Preference]],
+    agreeing: float,
+    config: RankConfig,
 ) -> RankedCandidate:
     assert candidate.verdict is not None
     verdict = candidate.verdict
@@ -135,6 +152,7 @@ def _place(
     human = config.human_weight * max(-1.0, min(1.0, candidate.preference + _value(people)))
     judge = config.judge_weight * _value(judges)
     editor = config.editor_weight * _value(editors)
+    agreed = config.agreement_weight * agreeing
     return RankedCandidate(
         candidate_id=candidate.id,
         source=candidate.source,
@@ -144,7 +162,7 @@ def _place(
         test_score=tests,
         teacher_bonus=teacher,
         human_bonus=human,
-        score=tests + teacher + human + judge + editor,
+        score=tests + teacher + human + judge + editor + agreed,
         truncated=candidate.truncated,
         count=count,
         judge_bonus=judge,
@@ -152,6 +170,7 @@ def _place(
         people=people,
         judges=judges,
         editors=editors,
+        agreement_bonus=agreed,
     )
 
 

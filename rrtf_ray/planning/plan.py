@@ -223,8 +223,16 @@ def _step_lines(found: Plan) -> list[str]:
 
 def describe_loss(loss: LossConfig) -> str:
     """The loss in a line."""
-    target = {"teacher": "the best teacher's response", "best": "the best response"}[loss.ft_target]
-    pairs = {"teacher": "pairs of a teacher and a student", "all": "all pairs"}[loss.pairs]
+    target = {
+        "teacher": "the best teacher's response",
+        "best": "the best response",
+        "all": "all distinct responses that pass",
+    }[loss.ft_target]
+    pairs = {
+        "teacher": "pairs of a teacher and a student",
+        "passing": "pairs of one that passes and one that fails",
+        "all": "all pairs",
+    }[loss.pairs]
     imitation = f"L_ft ({'sum' if loss.ft_reduction == 'sum' else 'mean'} over the tokens of {target})"
     if loss.objective == "sft":
         return f"sft: {imitation}"

@@ -29,18 +29,22 @@ _RAISED = object()
 
 
 def generate_problems(
-    num_train: int = 1200, num_held_out: int = 300, seed: int = 0, wrong_references: float = 0.0
+    num_train: int = 1200,
+    num_held_out: int = 300,
+    seed: int = 0,
+    wrong_references: float = 0.0,
+    asserts: int = NUM_ASSERTS,
 ) -> tuple[list[Problem], list[Problem]]:
     """Train and held-out problems without a common composition; the same for the same arguments.
 
     wrong_references: share of the train problems (chosen by seed) whose reference has a mistake that their tests do
-    not see.
+    not see. asserts: of a train problem; fewer than seven let wrong programs pass.
     """
     train = draw_solvable(Share.TRAIN, num_train, seed)
     held_out = draw_solvable(Share.HELD_OUT, num_held_out, seed)
     assert not {c for c, _ in train} & {c for c, _ in held_out}
     return (
-        [_problem(c, inputs, Split.TRAIN, i, seed, wrong_references) for i, (c, inputs) in enumerate(train)],
+        [_problem(c, inputs, Split.TRAIN, i, seed, wrong_references, asserts) for i, (c, inputs) in enumerate(train)],
         [_problem(c, inputs, Split.HELD_OUT, i, seed) for i, (c, inputs) in enumerate(held_out)],
     )
 
@@ -74,24 +78,29 @@ def example_of(composition: Composition, rng: random.Random) -> str:
 
 
 def _problem(
-    composition: Composition, inputs: Sequence[Numbers], split: Split, index: int, seed: int, wrong: float = 0.0
+    composition: Composition,
+    inputs: Sequence[Numbers],
+    split: Split,
+    index: int,
+    seed: int,
+    wrong: float = 0.0,
+    asserts: int = NUM_ASSERTS,
 ) -> Problem:
-    """wrong: how probably the reference has a mistake that the tests do not see."""
+    """wrong: how probably the reference has a mistake that the tests do not see. asserts: how many, drawn by seed."""
     expressions = composition.expressions()
     reference = expressions
     rng = random.Random(f"wrong/{split}/{seed}/{index}")
     if rng.random() < wrong:
         reference, inputs = _unseen_mistake(composition, rng) or (reference, inputs)
-    asserts = "".join(
-        f"    assert candidate({list(numbers)}) == {_run(expressions, numbers)!r}\n" for numbers in inputs
-    )
+    kept = sorted(random.Random(f"asserts/{split}/{seed}/{index}").sample(range(len(inputs)), asserts))
+    lines = "".join(f"    assert candidate({list(inputs[i])}) == {_run(expressions, inputs[i])!r}\n" for i in kept)
     example = example_of(composition, random.Random(f"example/{split}/{seed}/{index}"))
     return Problem(
         id=f"demo/{split}/{index:04d}",
         prompt=composition.prompt(example),
         kind=ProblemKind.FUNCTION,
         entry_point=composition.function_name,
-        tests=(Test(TestKind.CHECK, f"def check(candidate):\n{asserts}"),),
+        tests=(Test(TestKind.CHECK, f"def check(candidate):\n{lines}"),),
         reference=composition.body(reference),
         split=split,
     )

@@ -14,8 +14,8 @@ _NUM_LEFT_OUT = 1
 class Places:
     """The most informative of the rankings that were added, in whatever order they came.
 
-    Of those that can be trained on: the ones with most kinds of candidates (source and outcome), then with most
-    distinct scores. Of each reason that keeps a ranking out of training: one.
+    Of those that can be trained on: the ones with most kinds of candidates (source, outcome, votes and agreement), then
+    with most distinct scores. Of each reason that keeps a ranking out of training: one.
     """
 
     _best: dict[Reason | None, list[Ranking]] = field(default_factory=dict)
@@ -33,5 +33,7 @@ class Places:
 
 
 def _most_informative_first(ranking: Ranking) -> tuple[int, int, str]:
-    kinds = {(c.source, c.outcome, c.people is not None or c.human_bonus != 0) for c in ranking.candidates}
+    kinds = {
+        (c.source, c.outcome, c.people is not None or c.human_bonus != 0, c.agreement_bonus) for c in ranking.candidates
+    }
     return -len(kinds), -len({c.score for c in ranking.candidates}), ranking.problem_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from rrtf_ray.behaviour.probing import behaviours
 from rrtf_ray.config import Config, ExecuteConfig, ModelConfig, RankConfig, SampleConfig
 from rrtf_ray.core.groups import build_group
 from rrtf_ray.core.ranking import rank
+from rrtf_ray.errors import SandboxError
 from rrtf_ray.execution import run_problem
 from rrtf_ray.records import Candidate, Group, Outcome, Problem, Ranking, Verdict
 from rrtf_ray.sandbox import Limits, Sandbox, VerdictCache
@@ -21,6 +24,8 @@ from rrtf_ray.stages.samplers import ReplaySampler, Sampler, ScriptedSampler, VL
 from rrtf_ray.stages.stream import RANKING, Step
 from rrtf_ray.store.prompting import Prompting
 from rrtf_ray.store.run_dir import model_name
+
+_log = logging.getLogger(__name__)
 
 
 class SampleActor:
@@ -105,7 +110,20 @@ class ExecuteActor:
         if broken:  # a fault of the machinery is tried again before it counts
             again = dict(zip((c.id for c in broken), self._run(group.problem, broken), strict=True))
             judged = [replace(c, verdict=again.get(c.id, c.verdict)) for c in judged]
-        return replace(group, candidates=tuple(judged))
+        return replace(group, candidates=tuple(self._probed(group.problem, judged)))
+
+    def _probed(self, problem: Problem, candidates: list[Candidate]) -> list[Candidate]:
+        """The candidates, of those that pass with what they do on other calls; unknown where the machine fails."""
+        passing = [c for c in candidates if c.verdict and c.verdict.outcome is Outcome.PASSED]
+        if not self._config.probe_calls or len(passing) < 2:
+            return candidates
+        try:
+            found = behaviours(problem, [c.program for c in passing], self._sandbox, self._config.probe_calls)
+        except SandboxError as error:
+            _log.warning("problem %s: its programs could not be compared: %s", problem.id, error)
+            return candidates
+        known = dict(zip((c.id for c in passing), found, strict=True))
+        return [replace(c, behaviour=known.get(c.id, "")) for c in candidates]
 
     def _run(self, problem: Problem, candidates: Sequence[Candidate]) -> list[Verdict]:
         programs = [c.program for c in candidates]

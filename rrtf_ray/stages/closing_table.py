@@ -20,6 +20,12 @@ def print_report(
     """Before and after, counts and seconds, and where to look further."""
     if evaluations:
         console.print(_evaluation_table(evaluations))
+    if gains := summary.get("gain_over_baseline"):
+        settings = ", ".join(f"{key}={value}" for key, value in config.baseline.items())
+        say(f"gain over the baseline ({settings}) on the same candidates, points of pass@1 [95% over problems]:")
+        for how, gain in gains.items():
+            value, low, high = (100 * gain[key] for key in ("value", "low", "high"))
+            say(f"  {how}: {value:+.1f} [{low:+.1f}, {high:+.1f}]")
     counts = Table("outcome of a candidate", "count", title="Candidates for training, all rounds")
     for outcome, count in sorted(summary["outcomes"].items(), key=lambda item: -item[1]):
         counts.add_row(outcome, str(count))

@@ -19,7 +19,12 @@ from rrtf_ray.store.run_dir import RunDir
 def evaluate(config: Config, run: RunDir, model: str, label: str) -> Evaluation:
     """pass@k of `model` on the run's held-out problems; written to evaluations/<label>/evaluation.json."""
     draws = {"draws": config.evaluate.draws, "teacher": "none"}
-    as_sampled = config.model_copy(update={"sample": config.sample.model_copy(update=draws)})
+    as_sampled = config.model_copy(
+        update={
+            "sample": config.sample.model_copy(update=draws),
+            "execute": config.execute.model_copy(update={"probe_calls": 0}),  # nothing is ranked
+        }
+    )
     groups = run.evaluated_groups(label)
     # Every model is evaluated with the same seeds (round 0), which makes comparisons paired.
     sample_and_execute(as_sampled, run.problems(Split.HELD_OUT), groups, model, 0, f"evaluate {label}")

@@ -165,6 +165,7 @@ def _generated(config: Config, split: Split) -> Iterator[Problem]:
         **{k: v for k, v in numbers.items() if v},
         seed=config.seed,
         wrong_references=config.problems.wrong_references,
+        asserts=config.problems.asserts,
     )
     yield from train if split is Split.TRAIN else held_out
 

@@ -18,6 +18,7 @@ from rrtf_ray.deployments.applications import ask_once
 from rrtf_ray.progress import say
 from rrtf_ray.records import Split
 from rrtf_ray.report.command import report_at_the_end
+from rrtf_ray.stages.baseline import baseline_config, gains, train_baseline
 from rrtf_ray.stages.closing_table import print_report
 from rrtf_ray.stages.evaluate import describe, evaluate, evaluation_of
 from rrtf_ray.stages.inputs import (
@@ -34,7 +35,7 @@ from rrtf_ray.stages.teaching import executed_groups, judge, problems_to_sample,
 from rrtf_ray.stages.train import train
 from rrtf_ray.stages.voting import check_votes, rank_round, streamed_rankings
 from rrtf_ray.store.files import absolute, exists, read_bytes, read_json, write_bytes, write_json
-from rrtf_ray.store.run_dir import RunDir, label
+from rrtf_ray.store.run_dir import BASELINE, RunDir, label
 from rrtf_ray.teachers.preflight import check_teachers
 
 
@@ -91,6 +92,9 @@ def run_all(config: Config) -> dict[str, Any]:
         if config.until == "evaluate":
             with seconds.of(f"evaluate {last}"):
                 evaluations[last] = evaluate(config, run, run.checkpoint(config.rounds), last)
+        if config.baseline and config.until == "evaluate":
+            with seconds.of(BASELINE):
+                evaluations[BASELINE] = train_baseline(config, run, student_of(config, run, config.rounds))
         # Before serving, whose failure must not cost what was measured.
         summary = _summary(config, evaluations, rounds) | {"seconds": seconds.total}
         write_json(run.at("summary.json"), summary)
@@ -121,6 +125,7 @@ def _serve_once(config: Config, run: RunDir) -> tuple[str, float]:
 def prepare(config: Config, run: RunDir, seconds: Seconds) -> None:
     """Problems and student, before there is a cluster: a mistake in the input is reported at once, and nothing competes
     with the student's training."""
+    baseline_config(config)  # its mistakes are told now
     check_votes(config, run)
     check_teachers(config)
     with seconds.of("problems"):
@@ -246,6 +251,9 @@ def _summary(config: Config, evaluations: dict[str, Evaluation], rounds: list[di
         if both:
             gain = paired_difference([base.per_problem[i] for i in both], [tuned.per_problem[i] for i in both])
             summary["gain_pass_at_1"] = gain.as_dict()
+        if BASELINE in evaluations:
+            found = gains(evaluations[label(config.rounds)], evaluations[BASELINE])
+            summary["gain_over_baseline"] = {how: gain.as_dict() for how, gain in found.items()}
         summary["evaluations"] = {
             name: [{k: v for k, v in d.items() if k != "per_problem"} for d in e.as_dict()["draws"]]
             for name, e in evaluations.items()

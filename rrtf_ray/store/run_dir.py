@@ -10,6 +10,7 @@ round-01/judgements-NAME/         with a teacher that judges
 round-01/rankings/
 round-01/votes/                   the votes that they were made with, if any
 round-01/checkpoint/              Hugging Face safetensors
+baseline/round-01/                with `baseline`: rankings/ and checkpoint/ of what the run is compared with
 evaluations/{base,round-01}/      groups/ and evaluation.json
 metrics.jsonl, summary.json, seconds.json, report.html, logs/
 feedback.sqlite                   votes, once `rrtf prefer` or a judge has made it
@@ -25,6 +26,8 @@ from dataclasses import dataclass
 from rrtf_ray.records import Group, Judgements, Problem, Ranking, Split, Vote
 from rrtf_ray.store.files import absolute, join, names_in
 from rrtf_ray.store.rows import RowStore
+
+BASELINE = "baseline"
 
 
 @dataclass(frozen=True, slots=True)

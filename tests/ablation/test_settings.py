@@ -25,7 +25,7 @@ def written(tmp_path):
     return write
 
 
-def test_every_run_of_the_shipped_file_differs_from_the_baseline_in_training_alone():
+def test_every_run_of_the_shipped_file_differs_from_the_baseline_in_ranking_and_training_alone():
     ablation = load(AblationConfig, SHIPPED, ["output=runs/somewhere"])
     runs = check(ablation, SHIPPED)
     assert Path(runs.ablation.output).is_absolute()
@@ -36,7 +36,8 @@ def test_every_run_of_the_shipped_file_differs_from_the_baseline_in_training_alo
         for objective in ablation.objectives:
             config = runs.config(seed, regime, objective, 0.01)
             assert config.train.learning_rate == 0.01
-            assert config.model_copy(update={"train": shared.train, "run_dir": shared.run_dir}) == shared
+            same = {name: getattr(shared, name) for name in ("train", "rank", "run_dir")}
+            assert config.model_copy(update=same) == shared
             assert config.train.steps == shared.train.steps
             places.add(config.run_dir)
         assert len(places) == len(ablation.objectives)
@@ -59,7 +60,10 @@ OBJECTIVES = "objectives: {sft: {train.loss.objective: sft}}"
     ("text", "says"),
     [
         (f"regimes: {{all: {{}}}}\nbaseline: dpo\n{OBJECTIVES}", "baseline='dpo' is none of the objectives: sft"),
-        ("regimes: {all: {}}\nobjectives: {sft: {rank.passed: 2.0}}", r"objectives\.sft sets 'rank\.passed'; only"),
+        (
+            "regimes: {all: {}}\nobjectives: {sft: {sample.max_tokens: 9}}",
+            r"'sample\.max_tokens'; only settings of `train`",
+        ),
         (f"regimes: {{a/b: {{}}}}\n{OBJECTIVES}", "'a/b' is not a name"),
         (f"regimes: {{start: {{}}}}\n{OBJECTIVES}", "'start' is not a name: .* not start or shared"),
         (f"regimes: {{all: {{}}}}\nseeds: [4, 4, 5]\n{OBJECTIVES}", r"seeds=\[4, 4, 5\] names one twice"),

@@ -85,6 +85,15 @@ def test_choose_imitates_all_that_pass_or_all_there_are():
     assert targets == [True] * 5
 
 
+def test_choose_imitates_all_that_agree_with_the_best():
+    behaviours = {"s0": "a", "s1": "a", "s2": "b", "t0": "b", "s3": "a"}
+    given = [replace(candidate(i, Outcome.PASSED), behaviour=b) for i, b in behaviours.items()]
+    one = rank(group(*given, candidate("s4", Outcome.FAILED, passed=3)), RankConfig(agreement_weight=1.0))
+    kept, targets = chosen(one, ft_target="all")
+    assert [c.candidate_id for c, target in zip(kept, targets, strict=True) if target] == ["s0", "s1", "s3"]
+    assert len(kept) == 6
+
+
 def test_choose_takes_a_person_for_a_teacher():
     kept, target = chosen(ranking(candidate("h0", Outcome.PASSED), candidate("s0", Outcome.COMPILE_ERROR)))
     assert kept[target.index(True)].candidate_id == "h0"

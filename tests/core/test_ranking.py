@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from rrtf_ray.config import RankConfig
@@ -179,3 +181,52 @@ def test_programs_that_differ_in_their_looks_share_their_votes():
     assert bonuses["s0"] == bonuses["s1"] > 0 > bonuses["s2"]
     between_twins = votes_for(twin, plain, count=5)
     assert rank(group(plain, twin, other), CONFIG, between_twins).reason is Reason.TIED
+
+
+def behaving(*kinds, **changes):
+    """Candidates that pass, `s0` ... and a teacher `t0` at last, with these behaviours."""
+    ids = [f"s{i}" for i in range(len(kinds) - 1)] + ["t0"]
+    return group(*(replace(candidate(i, Outcome.PASSED), behaviour=k) for i, k in zip(ids, kinds, strict=True)))
+
+
+AGREEING = RankConfig(agreement_weight=0.5)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "best", "share"),
+    [
+        (("a", "a", "b", "b"), "t0", 0.5),  # two against two: the teacher's bonus decides
+        (("a", "a", "b"), "s0", 2 / 3),  # two samples outvote the teacher
+        (("a", "b"), "t0", 0.5),
+        (("a", "b", "c", "b"), "t0", 0.5),
+    ],
+)
+def test_what_more_programs_do_ranks_first(kinds, best, share):
+    first = rank(behaving(*kinds), AGREEING).candidates[0]
+    assert first.candidate_id == best
+    assert first.agreement_bonus == pytest.approx(0.5 * share)
+    assert first.score == pytest.approx(1.0 + first.teacher_bonus + 0.5 * share)
+
+
+def test_a_program_that_was_sampled_twice_counts_twice():
+    same = [replace(candidate(f"s{i}", Outcome.PASSED, completion="    return 1\n"), behaviour="a") for i in range(2)]
+    teacher = replace(candidate("t0", Outcome.PASSED), behaviour="b")
+    ranking = rank(group(*same, teacher), AGREEING)
+    assert order(ranking) == ["s0", "t0"]
+    assert signal_between(*ranking.candidates) is Signal.AGREEMENT
+
+
+def test_programs_that_fail_have_no_say_in_what_agrees():
+    failing = [replace(candidate(f"s{i}", Outcome.FAILED), behaviour="a") for i in range(4)]
+    passing = [
+        replace(candidate("s4", Outcome.PASSED), behaviour="b"),
+        replace(candidate("t0", Outcome.PASSED), behaviour="a"),
+    ]
+    ranking = rank(group(*failing, *passing), AGREEING)
+    assert [c.agreement_bonus for c in ranking.candidates] == pytest.approx([0.25, 0.25, 0, 0, 0, 0])
+
+
+def test_nothing_is_added_where_all_behave_alike_or_nothing_is_known():
+    assert {c.agreement_bonus for c in rank(behaving("a", "a", "a"), AGREEING).candidates} == {0.0}
+    assert {c.agreement_bonus for c in rank(behaving("", "", ""), AGREEING).candidates} == {0.0}
+    assert not any(c.agreement_bonus for c in rank(behaving("a", "b", "b"), RankConfig(agreement_weight=0)).candidates)

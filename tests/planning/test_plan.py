@@ -130,6 +130,8 @@ def test_offloading_shows_the_hosts_share(plan):
     [
         ("{alpha: 0.5, pairs: all}", "rrtf: 0.5 * L_rank (all pairs, weighted by"),
         ("{objective: sft, ft_target: best}", "sft: L_ft (sum over the tokens of the best response)"),
+        ("{objective: sft, ft_target: all}", "sft: L_ft (sum over the tokens of all distinct responses that pass)"),
+        ("{pairs: passing}", "pairs of one that passes and one that fails"),
         ("{objective: dpo}", "dpo: pairs of a teacher and a student, beta 0.1"),
     ],
 )

@@ -65,6 +65,16 @@ def test_wrong_references_pass_their_tests_and_are_wrong_elsewhere(problems):
     assert not any(passes(right, given.reference) for given, right in wrong)
 
 
+def test_fewer_asserts_are_some_of_the_seven(problems):
+    train, held_out = generate_problems(num_train=200, num_held_out=100, seed=3, asserts=2)
+    assert held_out == problems[1]
+    for given, full in zip(train, problems[0], strict=True):
+        lines = given.tests[0].code.splitlines()[1:]
+        assert len(lines) == 2
+        assert set(lines) < set(full.tests[0].code.splitlines())
+        assert (given.prompt, given.reference) == (full.prompt, full.reference)
+
+
 def test_no_content_is_shared(problems):
     descriptions = [p.prompt.split('"""')[1].split("\n")[0] for split in problems for p in split]
     assert len(set(descriptions)) == 300

@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from rrtf_ray.store.run_dir import RunDir
+
 pytestmark = pytest.mark.ray
 
 FILE = """
@@ -24,12 +26,12 @@ regimes:
   no-teacher: {{sample.teacher: none}}
 objectives:
   sft: {{train.loss.objective: sft, train.loss.ft_target: best}}
-  rrtf: {{train.loss.pairs: all, train.loss.ft_target: best}}
+  rrtf: {{train.loss.pairs: all, train.loss.ft_target: best, rank.failed: -0.2}}
   impossible: {{train.loss.ft_target: teacher}}
 """
 POSSIBLE = (
     "objectives={sft: {train.loss.objective: sft, train.loss.ft_target: best}, "
-    "rrtf: {train.loss.pairs: all, train.loss.ft_target: best}}"
+    "rrtf: {train.loss.pairs: all, train.loss.ft_target: best, rank.failed: -0.2}}"
 )
 
 
@@ -60,6 +62,13 @@ def test_an_ablation_shares_samples_makes_equal_steps_and_resumes(rrtf, cluster,
     assert parts
     for name in parts:
         assert (shared / name).read_bytes() == (copied / name).read_bytes()
+
+    def scores(objective):
+        ranked = RunDir(str(output / "seed-3" / "no-teacher" / objective)).rankings(1).read()
+        return {c.test_score for ranking in ranked for c in ranking.candidates}
+
+    assert -0.3 in scores("sft")
+    assert -0.2 in scores("rrtf")
 
     before = {p: p.stat().st_mtime_ns for p in output.rglob("checkpoint/model.safetensors")}
     assert len(before) == 4
