@@ -34,6 +34,8 @@ from rrtf_ray.compare.gate import Policy
 from rrtf_ray.config import Config
 from rrtf_ray.config_file import load, load_config, validate
 from rrtf_ray.errors import ConfigError
+from rrtf_ray.evolve.records import Rejection
+from rrtf_ray.evolve.settings import EvolveConfig
 from rrtf_ray.problems import FORMATS
 from rrtf_ray.serving.settings import ServeSettings
 
@@ -55,6 +57,7 @@ BENCHMARK_OPTIONS = {
     "--samples",
     "--trl-python",
     "--data",
+    "--drafts",
     "--peers",
     "--url",
     "--rows-per-task",
@@ -202,6 +205,8 @@ def check_rrtf(arguments: list[str]) -> None:
         load(ServeSettings, None, given)
     elif args.command == "ablate":
         load(AblationConfig, str(ROOT / args.config), args.overrides)
+    elif args.command == "evolve":
+        load(EvolveConfig, str(ROOT / args.config) if args.config else None, args.overrides)
     elif hasattr(args, "config"):
         load_config(str(ROOT / args.config) if args.config else None, args.overrides)
     elif args.command == "problems" and args.action == "import":
@@ -362,6 +367,11 @@ def test_every_command_and_format_is_in_the_documentation():
         assert f"`{name}`" in TEXTS["docs/problems.md"], name
     for command in filter(None, options_of(cli.parser())):
         assert f"rrtf {command}" in EVERYTHING, command
+
+
+def test_every_reason_and_setting_of_evolve_is_in_its_page():
+    for name in [*Rejection, *EvolveConfig.model_fields]:
+        assert f"`{name}`" in TEXTS["docs/evolving.md"], name
 
 
 KEYS = sorted({command.words[1:] for command in COMMANDS if command.words[:2] == ("rrtf", "key")})

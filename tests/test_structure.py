@@ -44,14 +44,17 @@ MAY_IMPORT = {
     "feedback": {"progress", "config", "config_file", "store", "core", "problems", "serving"},
     "deployments": {"progress", "config", "config_file", "store", "cluster", "engines", "serving", "feedback"},
     "teachers": {"progress", "config", "store", "core", "feedback"},
+    "evolve": {"config", "store", "core", "sandbox", "execution", "behaviour", "problems", "audit", "teachers"},
     "stages": {"progress", "config", "config_file", "store", "fim", "core", "sandbox", "execution", "behaviour"}
-    | {"problems", "quickstart", "report", "feedback", "cluster", "engines", "training", "deployments", "teachers"},
+    | {"problems", "quickstart", "report", "feedback", "cluster", "engines", "training", "deployments", "teachers"}
+    | {"evolve"},
     "quantize": {"progress", "config", "store", "core", "cluster", "engines", "stages"},
     "benchmark": {"progress", "config", "config_file", "store", "core", "sandbox", "problems", "verify", "cluster"}
     | {"stages"},
     "ablation": {"progress", "config", "config_file", "store", "core", "cluster", "stages"},
     "cli": {"progress", "config_file", "store", "sandbox", "problems", "verify", "compare", "audit", "report"}
-    | {"planning", "curation", "feedback", "quantize", "benchmark", "serving", "deployments", "stages", "ablation"},
+    | {"planning", "curation", "feedback", "quantize", "benchmark", "serving", "deployments", "stages", "ablation"}
+    | {"evolve"},
 }
 # Rooms whose modules may load Ray, vLLM, DeepSpeed or Transformers, and modules that may load torch.
 HEAVY_ROOMS = {"cluster", "engines", "training", "deployments", "stages", "quantize", "benchmark", "ablation"}

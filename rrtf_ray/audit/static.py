@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterator
 
 from rrtf_ray.core.extraction import extract_for
@@ -28,20 +29,22 @@ _CLOCKS = frozenset({"now", "today", "utcnow"})
 
 
 def answer_in_statement(problem: Problem) -> bool:
-    """Whether the prompt holds the reference: its completion as text, white space aside, or a function of the same
-    syntax tree (names and comments aside)."""
+    """Whether the prompt holds the reference: its completion or its function's body as text, white space aside, or a
+    function of the same syntax tree (names and comments aside)."""
     if not problem.reference:
         return False
     completion = extract_for(problem, problem.reference).completion
     code = "\n".join(line for line in completion.splitlines() if not line.lstrip().startswith(("#", "//")))
-    wanted, prompt = _bare(code), _bare(problem.prompt)
-    if len(wanted) < _LEAST_ANSWER:
-        return False
-    if wanted in prompt:
+    prompt = _bare(problem.prompt)
+    name = problem.entry_point.rpartition(".")[2]
+    wanted = [code]
+    if problem.language is Language.PYTHON:
+        wanted += [body for body, _ in _functions(_reference(problem), name)]
+    if any(len(_bare(text)) >= _LEAST_ANSWER and _bare(text) in prompt for text in wanted):
         return True
-    if problem.language is not Language.PYTHON:
+    if problem.language is not Language.PYTHON or len(_bare(code)) < _LEAST_ANSWER:
         return False
-    answer = _bodies(_reference(problem), problem.entry_point.rpartition(".")[2])
+    answer = _bodies(_reference(problem), name)
     return any(answer & _bodies(block) for block in _code_in(problem.prompt))
 
 
@@ -103,15 +106,18 @@ def _code_in(prompt: str) -> Iterator[str]:
 
 def _bodies(source: str, name: str = "") -> set[str]:
     """The normal forms of the functions (of that name) that say more than a docstring and a word."""
+    return {
+        normal_form(f"def _({arguments}):\n{textwrap.indent(body, '    ')}", Language.PYTHON)
+        for body, arguments in _functions(source, name)
+        if len(_bare(body)) >= _LEAST_ANSWER
+    }
+
+
+def _functions(source: str, name: str) -> Iterator[tuple[str, str]]:
+    """(body without docstring, arguments) of the functions of that name, or of all."""
     tree = tree_of(source)
-    found = set()
     for node in ast.walk(tree) if tree else ():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and name in ("", node.name):
             body = node.body[ast.get_docstring(node) is not None :]
-            if body and len(_bare("".join(map(ast.unparse, body)))) >= _LEAST_ANSWER:
-                found.add(normal_form("def _(" + ast.unparse(node.args) + "):\n" + _indented(body), Language.PYTHON))
-    return found
-
-
-def _indented(body: list[ast.stmt]) -> str:
-    return "".join(f"    {line}\n" for part in body for line in ast.unparse(part).splitlines())
+            if body:
+                yield "\n".join(map(ast.unparse, body)) + "\n", ast.unparse(node.args)

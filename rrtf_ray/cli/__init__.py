@@ -17,6 +17,7 @@ from rrtf_ray.cli import (
     benchmark,
     compare,
     doctor,
+    evolve,
     plan,
     prefer,
     problems,
@@ -28,7 +29,21 @@ from rrtf_ray.cli import (
 )
 from rrtf_ray.errors import RRTFError
 
-_GROUPS = (stages, report, prefer, plan, quantize, problems, verify, benchmark, compare, ablate, serving, doctor)
+_GROUPS = (
+    stages,
+    report,
+    prefer,
+    plan,
+    quantize,
+    problems,
+    evolve,
+    verify,
+    benchmark,
+    compare,
+    ablate,
+    serving,
+    doctor,
+)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rrtf_ray.core.evaluation import Judged
+from rrtf_ray.core.evaluation import Judged as Outcomes
+from rrtf_ray.evolve.records import Judged
 from rrtf_ray.records import Group, Judgements, Outcome, Problem, Ranking, Source
 from rrtf_ray.store.rows import RowStore
 
@@ -28,6 +29,7 @@ _COLUMNS: dict[type, tuple[str, ...]] = {
     Ranking: ("problem_id", "reason", "candidates.list.element.candidate_id"),
     Problem: ("id", "answers.list.element.model", "answers.list.element.fault"),
     Judgements: ("problem_id", "comparisons.list.element.left"),
+    Judged: ("id", "rejection"),
 }
 """What is read of a store to count it."""
 
@@ -45,7 +47,8 @@ class Tally:
     """Counts that add up over parts. Handed from the publishing tasks to the driver, a row for each part.
 
     tokens: sampled by an engine. outcomes: of candidates with a verdict. reasons: for groups their errors, for
-    rankings why they cannot be trained on (`ranked` if they can), for problems what teachers answered.
+    rankings why they cannot be trained on (`ranked` if they can), for problems what teachers answered, for drafts why
+    they were rejected (`accepted` if not).
     """
 
     rows: int = 0
@@ -105,11 +108,13 @@ def counts_of(found: Counter[str]) -> tuple[Count, ...]:
 
 
 def tally_of(table: pa.Table, record: type) -> Tally:
-    """The counts of a table of groups, rankings, answered problems or judgements."""
+    """The counts of a table of groups, rankings, answered problems, judgements or judged drafts."""
     if record is Problem:
         return Tally(table.num_rows, reasons=counts_of(_answers(table)))
     if record is Judgements:
         return Tally(table.num_rows, reasons=counts_of(Counter(pairs=_length(table.column("comparisons")))))
+    if record is Judged:
+        return Tally(table.num_rows, reasons=counts_of(_counted(table.column("rejection").fill_null("accepted"))))
     candidates = pc.list_flatten(table.column("candidates"))
     if record is Group:
         outcomes = pc.struct_field(candidates, ["verdict", "outcome"])
@@ -145,13 +150,13 @@ def _counted(values: pa.ChunkedArray) -> Counter[str]:
     return Counter({entry["values"]: entry["counts"] for entry in pc.value_counts(values).to_pylist()})
 
 
-def judged_of(groups: RowStore[Group]) -> Iterator[Judged]:
+def judged_of(groups: RowStore[Group]) -> Iterator[Outcomes]:
     """What evaluation needs of each group."""
     for table in groups.columns(*_COLUMNS[Group]):
         yield from _judged_of(table)
 
 
-def _judged_of(groups: pa.Table) -> Iterator[Judged]:
+def _judged_of(groups: pa.Table) -> Iterator[Outcomes]:
     candidates = groups.column("candidates").combine_chunks()
     found = candidates.flatten()
     students = pc.equal(pc.struct_field(found, "source"), Source.STUDENT.value).to_pylist()
@@ -161,7 +166,7 @@ def _judged_of(groups: pa.Table) -> Iterator[Judged]:
     start = 0
     for id_, error, size in zip(ids, groups.column("error").to_pylist(), _lengths(candidates), strict=True):
         place = slice(start, start + size)
-        yield Judged(
+        yield Outcomes(
             id_, tuple(o for o, mine in zip(outcomes[place], students[place], strict=True) if mine), bool(error)
         )
         start += size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pyarrow as pa
 import ray
@@ -22,7 +23,7 @@ from rrtf_ray.teachers.endpoint import EndpointTeacher
 from rrtf_ray.teachers.keys import key_of
 from rrtf_ray.teachers.ledger import Ledger
 from rrtf_ray.teachers.preflight import ledger_path
-from rrtf_ray.teachers.work import Answers, Judging, Repairs, model_of
+from rrtf_ray.teachers.work import Work, model_of
 
 TASKS_PER_ENGINE = 16
 
@@ -64,7 +65,7 @@ class TeacherActor:
 
     def __init__(
         self,
-        work: Answers | Repairs | Judging,
+        work: Work,
         config: TeacherConfig,
         name: str,
         key: ray.ObjectRef | None = None,
@@ -81,12 +82,12 @@ class TeacherActor:
             self._teacher = EndpointTeacher(name, config, ray.get(key), Ledger(ledger, model_of(name, config)))
 
     async def __call__(self, table: pa.Table) -> AsyncIterator[pa.Table]:
-        rows = from_table(self._work.takes, table)
-        done = await asyncio.gather(*(self._work.of(row, self._teacher) for row in rows))  # type: ignore[arg-type]
+        rows: list[Any] = from_table(self._work.takes, table)
+        done = await asyncio.gather(*(self._work.of(row, self._teacher) for row in rows))
         yield to_table(done, self._work.gives)
 
 
-def teacher_step(config: Config, name: str, work: Answers | Repairs | Judging) -> Step:
+def teacher_step(config: Config, name: str, work: Work) -> Step:
     """The part of a plan in which this teacher works.
 
     An endpoint is asked by one actor, on the driver's node: there its limits hold for the cluster, and its answers lie

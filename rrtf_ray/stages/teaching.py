@@ -40,7 +40,7 @@ def problems_to_sample(config: Config, run: RunDir) -> RowStore[Problem]:
     problems = run.problems(Split.TRAIN)
     for name, teacher in with_role(config, "answer"):
         answered = run.answered(name)
-        settings = _settings(name, teacher, instruction=teacher.instruction) | _share(config)
+        settings = teacher_settings(name, teacher, instruction=teacher.instruction) | _share(config)
         work = Answers(name, teacher, config.sample.teacher_fraction, config.seed)
         _ask(config, name, f"answer {name}", problems, answered, work, settings)
         problems = answered
@@ -60,7 +60,7 @@ def repair(config: Config, run: RunDir, round: int) -> Tally | None:
     source = executed_groups(config, run, round)
     for number, (name, teacher) in enumerate(teachers, start=1):
         sink = run.groups(round) if number == len(teachers) else run.executed(round, name)
-        settings = source.settings() | _settings(name, teacher, role="repair", most=teacher.repairs_per_problem)
+        settings = source.settings() | teacher_settings(name, teacher, role="repair", most=teacher.repairs_per_problem)
         work = Repairs(name, teacher, config.sample.teacher_fraction, config.seed)
         tally = _ask(config, name, f"repair {name} {round}", source, sink, work, settings | _share(config))
         say(f"  {_repairs_in(sink, model_of(name, teacher))}")
@@ -72,7 +72,7 @@ def judge(config: Config, run: RunDir, round: int) -> None:
     """Votes of the teachers that judge, on programs of the round that tests cannot order, in the run's database."""
     for name, teacher in with_role(config, "judge"):
         groups, sink = run.groups(round), run.judgements(round, name)
-        settings = groups.settings() | _settings(name, teacher, role=RUBRIC, most=teacher.pairs_per_problem)
+        settings = groups.settings() | teacher_settings(name, teacher, role=RUBRIC, most=teacher.pairs_per_problem)
         _ask(config, name, f"judge {name} {round}", groups, sink, Judging(teacher), settings)
         with closing(FeedbackDatabase(database_url(config.feedback, config.run_dir))) as database:
             say(f"  {_stored(sink, database, name, teacher)}")
@@ -96,20 +96,26 @@ def _ask(
     teacher = config.teachers[name]
     steps = []
     if not sink.is_complete():
-        _check(name, teacher)
+        check_teacher(name, teacher)
         steps.append(teacher_step(config, name, work))
         if isinstance(work, Repairs):
             steps.append(execute_step(config.execute, verdict_cache(config)))
     tally = produce(config, source, sink, steps, settings, stage)
+    say_spent(config, name)
+    return tally
+
+
+def say_spent(config: Config, name: str) -> None:
+    """What an endpoint has cost so far, and what went wrong last."""
+    teacher = config.teachers[name]
     if teacher.kind == "endpoint":
         with closing(Ledger(ledger_path(config, name), model_of(name, teacher))) as ledger:
             say(f"  {name} so far: {shown(ledger.spent(), teacher)}")
             for fault, detail in ledger.notes().items():
                 say(f"  {name}, last {fault.value}: {detail}")
-    return tally
 
 
-def _check(name: str, teacher: TeacherConfig) -> None:
+def check_teacher(name: str, teacher: TeacherConfig) -> None:
     """What a teacher of our own needs."""
     if teacher.kind == "vllm":
         check_model(teacher.model, teacher.engine.max_model_len, f"teachers.{name}.engine.max_model_len")
@@ -122,7 +128,7 @@ def _check(name: str, teacher: TeacherConfig) -> None:
         )
 
 
-def _settings(name: str, teacher: TeacherConfig, **more: Any) -> dict[str, Any]:
+def teacher_settings(name: str, teacher: TeacherConfig, **more: Any) -> dict[str, Any]:
     """All that a teacher's replies depend on, under its name."""
     asked = teacher.model_dump(mode="json", include=_ASKED) | more
     if teacher.kind == "vllm":

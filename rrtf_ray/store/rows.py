@@ -54,7 +54,7 @@ class RowStore(Generic[R]):
                 ]
                 raise InputError(
                     f"{self.uri} holds rows that were made with other settings ({', '.join(differs)}); "
-                    "use another run_dir, or remove that folder to make them again"
+                    "use another run_dir (or output), or remove that folder to make them again"
                 )
             remove_temporary(self.uri)
         else:

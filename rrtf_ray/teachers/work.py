@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from rrtf_ray.config import TeacherConfig
 from rrtf_ray.core.groups import has_teacher
@@ -16,6 +17,18 @@ from rrtf_ray.teachers.judging import choice_in
 from rrtf_ray.teachers.prompts import answer_question, judge_question, repair_question
 from rrtf_ray.teachers.reading import response_of
 from rrtf_ray.teachers.repairs import to_repair, with_repairs
+
+
+class Work(Protocol):
+    """What a teacher does. takes, gives: the records of its rows."""
+
+    @property
+    def takes(self) -> type: ...
+
+    @property
+    def gives(self) -> type: ...
+
+    async def of(self, row: Any, teacher: Teacher, /) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)

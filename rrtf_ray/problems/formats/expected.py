@@ -75,7 +75,7 @@ class Answer:
 
 def allowed(job: Job, sandbox: Sandbox) -> list[Answer]:
     """For each input the reading to take, without an expected value yet, or the reason why there is none."""
-    literal = [[_as_read(reading) for reading in readings if _is_literal(reading)] for readings in job.inputs]
+    literal = [[_as_read(reading) for reading in readings if is_literal(reading)] for readings in job.inputs]
     first = [Answer(found[0]) if found else Answer([], reason="input is no literal") for found in literal]
     if not job.contract:
         return first
@@ -136,7 +136,7 @@ def _as_read(reading: list[Any]) -> list[Any]:
     return list(ast.literal_eval(text)) if "j" in text else reading
 
 
-def _is_literal(value: Any) -> bool:
+def is_literal(value: Any) -> bool:
     """Is it made of builtin values that `repr` writes as literals? An infinite float is not."""
     if value is None or isinstance(value, bool | int | str | bytes):
         return True
@@ -145,8 +145,8 @@ def _is_literal(value: Any) -> bool:
     if isinstance(value, complex):
         return math.isfinite(value.real) and math.isfinite(value.imag)
     if isinstance(value, dict):
-        return all(_is_literal(key) and _is_literal(item) for key, item in value.items())
-    return isinstance(value, list | tuple | set) and all(map(_is_literal, value))
+        return all(is_literal(key) and is_literal(item) for key, item in value.items())
+    return isinstance(value, list | tuple | set) and all(map(is_literal, value))
 
 
 def _has_nan(literal: str) -> bool:
