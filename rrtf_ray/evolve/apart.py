@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rrtf_ray.core.contamination import close_pairs
-from rrtf_ray.evolve.reading import nameless, words_of
+from rrtf_ray.core.contamination import CloseTexts
+from rrtf_ray.core.words import words_of
+from rrtf_ray.evolve.reading import nameless, prose_of
 from rrtf_ray.evolve.records import Rejected, Rejection, Seed
 from rrtf_ray.execution import reference_program
 from rrtf_ray.records import Language, Problem
@@ -22,18 +23,18 @@ class Known:
     """What is compared of a problem. words: of its statement. solution: its normal form; empty for none in Python."""
 
     id: str
-    words: str
+    words: list[str]
     solution: str
 
 
 def known_problem(problem: Problem) -> Known:
     program = reference_program(problem) if problem.language is Language.PYTHON else ""
-    return Known(problem.id, words_of(problem.prompt), nameless(program) if program else "")
+    return Known(problem.id, words_of(prose_of(problem.prompt)), nameless(program) if program else "")
 
 
 def known_seed(seed: Seed) -> Known:
     in_python = seed.reference and seed.language is Language.PYTHON
-    return Known(seed.id, words_of(seed.statement), nameless(seed.reference) if in_python else "")
+    return Known(seed.id, words_of(prose_of(seed.statement)), nameless(seed.reference) if in_python else "")
 
 
 def copies(
@@ -46,10 +47,8 @@ def copies(
     """The new problems that are near copies, by id. Of two new ones the first stays."""
     found = _near(new, held_out, max_held_out_similarity, Rejection.COPY_OF_HELD_OUT)
     found = _near(new, others, max_similarity, Rejection.COPY_OF_ANOTHER) | found
-    statements = [(one.id, one.words) for one in new]
-    near: dict[str, dict[str, float]] = {}
-    for id_, other, similarity in close_pairs(statements, statements, max_similarity):
-        near.setdefault(id_, {})[other] = similarity
+    texts = _texts(new, max_similarity)
+    near = {one.id: dict(texts.close_to(one.words)) for one in new}
     kept: set[str] = set()
     solutions: dict[str, str] = {}
     for one in new:
@@ -57,7 +56,7 @@ def copies(
             continue
         if same := solutions.get(one.solution):
             found[one.id] = Rejected(Rejection.COPY_OF_ANOTHER, f"its solution is that of {same!r}")
-        elif earlier := sorted(kept & near.get(one.id, {}).keys()):
+        elif earlier := sorted(kept & near[one.id].keys()):
             found[one.id] = Rejected(
                 Rejection.COPY_OF_ANOTHER, f"similarity {near[one.id][earlier[0]]:.2f} to {earlier[0]!r}"
             )
@@ -76,7 +75,12 @@ def _near(
     for one in new:
         if one.solution in solutions:
             found[one.id] = Rejected(reason, f"its solution is that of {solutions[one.solution]!r}")
-    pairs = close_pairs([(one.id, one.words) for one in new], [(one.id, one.words) for one in known], max_similarity)
-    for id_, other, similarity in pairs:
-        found.setdefault(id_, Rejected(reason, f"similarity {similarity:.2f} to {other!r}"))
+    texts = _texts(known, max_similarity)
+    for one in new:
+        for other, similarity in texts.close_to(one.words)[:1]:
+            found.setdefault(one.id, Rejected(reason, f"similarity {similarity:.2f} to {other!r}"))
     return found
+
+
+def _texts(known: Sequence[Known], max_similarity: float) -> CloseTexts:
+    return CloseTexts(((one.id, one.words) for one in known), max_similarity, same_numbers=False)

@@ -18,10 +18,11 @@ from rrtf_ray.audit.static import answer_in_statement
 from rrtf_ray.behaviour.calls import calls_of
 from rrtf_ray.core.answers import answer_of
 from rrtf_ray.core.blocks import blocks_of, fences_of
-from rrtf_ray.core.contamination import close_pairs
+from rrtf_ray.core.contamination import CloseTexts
 from rrtf_ray.core.extraction import extract_for
 from rrtf_ray.core.python_code import tree_of
 from rrtf_ray.core.sameness import normal_form
+from rrtf_ray.core.words import words_of
 from rrtf_ray.evolve.records import ASKED_AGAIN, OF_FAULT, Draft, Rejected, Rejection, Task
 from rrtf_ray.problems.formats.expected import is_literal
 from rrtf_ray.records import Fault, Language, Problem, ProblemKind, TeacherResponse, Test, TestKind
@@ -86,9 +87,10 @@ def checked(draft: Draft, max_similarity: float) -> Statement:
         raise Rejected(Rejection.TOO_SHORT, f"{len(statement.words.split())} words: {statement.words.strip()!r}")
     if found := _OF_THE_REQUEST.search(statement.words):
         raise Rejected(Rejection.COPIED_REQUEST, f"the statement says {found.group()!r}")
-    parent = words_of(task.parent.statement)
-    if near := close_pairs([("new", words_of(statement.prompt))], [("parent", parent)], max_similarity):
-        raise Rejected(Rejection.COPY_OF_PARENT, f"similarity {near[0][2]:.2f} to {task.parent.id!r}")
+    parent = [(task.parent.id, words_of(prose_of(task.parent.statement)))]
+    texts = CloseTexts(parent, max_similarity, same_numbers=False)
+    if near := texts.close_to(words_of(prose_of(statement.prompt))):
+        raise Rejected(Rejection.COPY_OF_PARENT, f"similarity {near[0][1]:.2f} to {task.parent.id!r}")
     return statement
 
 
@@ -143,7 +145,7 @@ def inputs_of(draft: Draft, statement: Statement, most: int) -> Inputs:
     return Inputs(tuple(calls.values())[:most], properties, tuple(left_out))
 
 
-def words_of(prompt: str) -> str:
+def prose_of(prompt: str) -> str:
     """What a statement says, without its code: its docstrings, or all of a text."""
     tree = tree_of(prompt) or tree_of(f"{prompt}\n    pass\n")
     nodes = ast.walk(tree) if tree else ()

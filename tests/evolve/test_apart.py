@@ -1,6 +1,7 @@
 """Near copies: of what is held out, of seeds, and of each other."""
 
-from rrtf_ray.core.contamination import close_pairs
+from rrtf_ray.core.contamination import CloseTexts
+from rrtf_ray.core.words import words_of
 from rrtf_ray.evolve.apart import Known, copies, known_problem
 from rrtf_ray.evolve.records import Rejection
 from rrtf_ray.records import Test, TestKind
@@ -10,8 +11,8 @@ TEXT = "Count the services of a log that report an error in every hour of a day 
 ANOTHER = "Given the heights of a row of hills say from how many of them the sea at its western end can be seen."
 
 
-def known(id_, words, solution=""):
-    return Known(id_, words, solution)
+def known(id_, text, solution=""):
+    return Known(id_, words_of(text), solution)
 
 
 def reasons(new, held_out=(), others=()):
@@ -29,8 +30,8 @@ def test_copies_of_what_is_held_out_are_found_by_text_and_by_solution():
 
 
 def test_held_out_problems_are_kept_further_away_than_others():
-    half = TEXT.removesuffix("in order.") + "by the alphabet."
-    assert 0.5 < close_pairs([("a", half)], [("o", TEXT)], 0.1)[0][2] < 0.75
+    half = TEXT.replace("in every hour", "once in any week")
+    assert 0.5 < CloseTexts([("o", words_of(TEXT))], 0.1).close_to(words_of(half))[0][1] < 0.75
     assert reasons([known("a", half)], others=[known("o", TEXT)]) == {}
     assert reasons([known("a", half)], held_out=[known("o", TEXT)]) == {"a": Rejection.COPY_OF_HELD_OUT}
 

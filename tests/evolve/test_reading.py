@@ -2,7 +2,7 @@
 
 import pytest
 
-from rrtf_ray.evolve.reading import checked, inputs_of, nameless, solutions_of, words_of
+from rrtf_ray.evolve.reading import checked, inputs_of, nameless, prose_of, solutions_of
 from rrtf_ray.evolve.records import Rejected, Rejection
 from rrtf_ray.records import Fault, ProblemKind
 from tests.evolve.answers import ECHO, PARENT, PROGRAM, STATEMENT, block, draft, said, script_draft
@@ -157,8 +157,8 @@ def test_inputs_that_cannot_be_used(answer, reason):
 
 
 def test_what_is_compared_of_statements_and_programs():
-    assert words_of(STATEMENT).startswith("Return the lengths")
-    assert words_of(ECHO) == ECHO
+    assert prose_of(STATEMENT).startswith("Return the lengths")
+    assert prose_of(ECHO) == ECHO
     renamed = PROGRAM.replace("runs(xs", "f(ys: list").replace("(xs)", "(ys)")
     assert nameless(PROGRAM) == nameless(renamed)
     assert nameless(PROGRAM) != nameless(PROGRAM.replace(">=", ">"))
