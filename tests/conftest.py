@@ -28,6 +28,8 @@ TOGETHER = {
     "loop": (
         "tests/test_e2e.py",
         "tests/stages/test_ablate.py",
+        "tests/stages/test_train_restarts.py",
+        "tests/stages/test_voting.py",
         "tests/teachers/test_run.py",
         "tests/benchmark/test_sampled.py",
         "tests/planning/test_plan.py",
