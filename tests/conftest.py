@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from functools import partial
+from functools import partial, partialmethod
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -89,7 +89,10 @@ def cluster():
     for side in ("HANDLE", "REPLICA"):
         os.environ[f"RAY_SERVE_{side}_AUTOSCALING_METRIC_PUSH_INTERVAL_S"] = "1"
     import ray
+    from ray._private.parameter import RayParams
 
+    # Any port for the agent that starts jobs: with Ray's fixed one a second cluster's starts none.
+    RayParams.__init__ = partialmethod(RayParams.__init__, dashboard_agent_listen_port=0)
     context = ray.init(
         address="local",
         num_cpus=4,

@@ -94,9 +94,12 @@ class Rejected(Exception):
     """Raised where a draft is found out; never leaves this room."""
 
     def __init__(self, reason: Rejection, detail: str) -> None:
-        super().__init__(f"{reason.value}: {detail}")
+        super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason.value}: {self.detail}"
 
 
 @dataclass(frozen=True, slots=True)
