@@ -9,6 +9,7 @@ import shutil
 
 import pytest
 
+WAIT_MS = 60_000
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -26,12 +27,13 @@ def chromium_page():
     chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS, env=dict(os.environ))
         page = browser.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(WAIT_MS)
         yield page
         browser.close()
 
