@@ -23,10 +23,10 @@ $(VENV)/.installed: pyproject.toml
 demo: install
 	$(BIN)/rrtf run --config jobs/configs/demo.yaml
 
-# Everything; three processes, because many tests wait for something most of the time. tests/conftest.py says which
-# tests stay together.
+# Everything; two processes, because half of the tests wait for something most of the time. tests/conftest.py says
+# which tests stay together.
 test: install
-	$(BIN)/python -m pytest -n 3
+	$(BIN)/python -m pytest -n 2
 
 # The inner loop: no Ray, no engine, nothing slow. `pytest --markers` explains the markers.
 test-fast: install

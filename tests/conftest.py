@@ -1,14 +1,14 @@
 """What the tests share: one Ray cluster and one small student for the session, and running `rrtf` as users do.
 
-With several processes (`pytest -n 3`) two of them run everything that needs Ray or an engine, each with a cluster and a
-student of its own: most of such a test waits. The tests of any other file stay together too.
+With several processes (`pytest -n 2`) one of them runs everything that needs Ray or an engine: there is one cluster,
+one student, and one engine at a time that computes. The tests of any other file stay together too.
 """
 
 import os
 import signal
 import subprocess
 import sys
-from functools import partial, partialmethod
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,25 +24,22 @@ LIMIT_S = 600
 """For a command. It only ends one that hangs: on a busy machine a minute's work may take five."""
 
 
-TOGETHER = {
-    "loop": (
-        "tests/test_e2e.py",
-        "tests/stages/test_ablate.py",
-        "tests/stages/test_train_restarts.py",
-        "tests/stages/test_voting.py",
-        "tests/teachers/test_run.py",
-        "tests/benchmark/test_sampled.py",
-        "tests/planning/test_plan.py",
-        "tests/quantize/test_command.py",
-    ),
-    "cluster": ("tests/deployments/", "tests/stages/", "tests/store/test_object_store.py"),
-}
-"""What uses the cluster or the student, by the process that runs it: each has its own of both."""
+TOGETHER = (
+    "tests/deployments/",
+    "tests/stages/",
+    "tests/teachers/test_run.py",
+    "tests/benchmark/test_sampled.py",
+    "tests/store/test_object_store.py",
+    "tests/test_e2e.py",
+    "tests/planning/test_plan.py",
+    "tests/quantize/test_command.py",
+)
+"""What uses the cluster or the student, and so runs in one process."""
 
 
 def _group(nodeid):
-    """The name of the tests that run in the same process: one of TOGETHER, or a file."""
-    return next((name for name, places in TOGETHER.items() if nodeid.startswith(places)), nodeid.partition("::")[0])
+    """The name of the tests that run in the same process: a file, or all of TOGETHER."""
+    return "together" if nodeid.startswith(TOGETHER) else nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects
@@ -51,7 +48,7 @@ def pytest_collection_modifyitems(config, items):
         if "cluster" in item.fixturenames:
             item.add_marker("ray")
     if hasattr(config, "workerinput"):  # one process of several
-        items.sort(key=lambda item: _group(item.nodeid) not in TOGETHER)  # the longest groups begin first
+        items.sort(key=lambda item: _group(item.nodeid) != "together")  # the longest group begins first
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -89,10 +86,7 @@ def cluster():
     for side in ("HANDLE", "REPLICA"):
         os.environ[f"RAY_SERVE_{side}_AUTOSCALING_METRIC_PUSH_INTERVAL_S"] = "1"
     import ray
-    from ray._private.parameter import RayParams
 
-    # Any port for the agent that starts jobs: with Ray's fixed one a second cluster's starts none.
-    RayParams.__init__ = partialmethod(RayParams.__init__, dashboard_agent_listen_port=0)
     context = ray.init(
         address="local",
         num_cpus=4,

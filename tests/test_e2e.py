@@ -39,6 +39,7 @@ SMALL = [
     "evaluate.draws=[{n: 1, temperature: 0, top_p: 1.0}, {n: 2, temperature: 0.8}]",
     "evaluate.k=[1, 2]",
     "train.epochs=2",
+    "train.steps=null",
     "train.learning_rate=2e-3",
     "train.batch_groups=8",
     "train.tokens_per_pass=1024",
@@ -124,7 +125,6 @@ def test_the_baseline_is_another_training_on_the_same_candidates(finished):
     assert "gain over the baseline (train.loss.objective=sft, rank.agreement_weight=0.0)" in output
     own, other = ({r.problem_id: r for r in place.rankings(2).read()} for place in (run, RunDir(run.at("baseline"))))
     assert own.keys() == other.keys()
-    assert any(c.agreement_bonus for r in own.values() for c in r.candidates)
     assert not any(c.agreement_bonus for r in other.values() for c in r.candidates)
     for id_, ranking in own.items():
         assert {c.candidate_id for c in ranking.candidates} == {c.candidate_id for c in other[id_].candidates}
