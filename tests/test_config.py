@@ -71,6 +71,7 @@ def test_resolved_config_loads_again_as_the_same():
         ("rank: {failed: 2.0}\n", ["levels must rise"]),
         ("sample: {max_tokens: 4000}\n", ["sample.max_tokens=4000", "max_model_len"]),
         ("baseline: {sample.max_tokens: 9}\n", ["baseline sets 'sample.max_tokens'", "before ranking"]),
+        ("train: {patience: 2}\n", ["c.yaml:1", "patience=2", "without validation_share"]),
         ("a: [\n", ["not valid YAML"]),
         ("- 1\n", ["list", "mapping"]),
         ("until: rank\nrounds: 2\n", ["rounds=2"]),

@@ -22,8 +22,8 @@ class ProblemsConfig(Section):
     """A run is refused where a held-out problem is as similar as this to a train problem, as `rrtf problems
     decontaminate` measures it, and has the same numbers; null refuses the same ids and words only."""
     asserts: int = Field(7, ge=1, le=7)
-    """Asserts of a generated train problem. Seven tell the right program from all with one step wrong; with fewer, more
-    wrong programs pass."""
+    """For the quickstart: asserts of a train problem. Seven tell the right program from all with one step wrong; with
+    fewer, more wrong programs pass."""
     wrong_references: float = Field(0.0, ge=0.0, le=1.0)
     """For the quickstart: share of the train problems whose reference has a mistake that their tests do not see, as a
     teacher's answers have where tests are weak."""

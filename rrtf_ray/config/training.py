@@ -130,6 +130,8 @@ class TrainConfig(Section):
             raise ValueError("offload='optimizer' needs zero_stage 1, 2 or 3, which partition the optimizer's state")
         if self.offload == "parameters" and self.zero_stage != 3:
             raise ValueError(f"offload='parameters' needs zero_stage 3, not {self.zero_stage}")
+        if self.patience is not None and not self.validation_share:
+            raise ValueError(f"patience={self.patience} without validation_share: nothing is measured; give a share")
         if self.tokens_per_pass < self.max_length:
             raise ValueError(
                 f"tokens_per_pass={self.tokens_per_pass} cannot hold one response of max_length={self.max_length}; "

@@ -72,14 +72,14 @@ def _train(task: TrainTask, rank: int, world: int, tell: Tell) -> None:
     first = done = _restore(engine, ray.train.get_checkpoint(), config, examples, validation)
     tell(Started(len(steps), first, why))
     for number in range(first, len(steps)):
+        if validation.is_over:  # also where a restart finds it so
+            break
         metrics = trainer.step([examples[i] for i in steps[number]])
         done = number + 1
         metrics |= validation.after(done, done == len(steps))
         tell(Step(done, len(steps), round(sum(map(len, steps[:done])) / len(examples), 4), metrics))
         if done % config.checkpoint_every_steps == 0 and done < len(steps):
             _save(engine, config, done, examples, validation)
-        if validation.is_over:
-            break
     counts = {
         "steps": done,
         "examples": len(examples),
