@@ -30,7 +30,7 @@ _BY_OPTION = {"run_dir": "--output", "model.student": "--model", "sample.replay_
 _BY_PROTOCOL = {
     *("seed", "model.chat", "sample.draws", "sample.max_tokens", "sample.stop", "sample.prompt_template"),
     *("sample.system", "sample.instruction", "sample.thinking", "execute.cpu_s", "execute.wall_s"),
-    *("execute.memory_mb", "execute.preload", "execute.fail_fast", "execute.calibrate"),
+    *("execute.memory_mb", "execute.preload", "execute.fail_fast", "execute.calibrate", "execute.probe_calls"),
 }
 _SECTIONS = ("model", "sample", "execute", "cluster")
 
@@ -64,7 +64,7 @@ def sampling_config(config: Config, protocol: Protocol, model: str, output: str)
         raw["sample"][name] = getattr(protocol, name)
     for name in ("cpu_s", "wall_s", "memory_mb", "preload"):
         raw["execute"][name] = getattr(protocol, name)
-    raw["execute"] |= {"fail_fast": False, "calibrate": False}
+    raw["execute"] |= {"fail_fast": False, "calibrate": False, "probe_calls": 0}  # nothing is ranked
     try:
         return validate(Config, raw)
     except ConfigError as error:
