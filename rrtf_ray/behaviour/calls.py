@@ -83,7 +83,7 @@ def _parameters(program: str, entry_point: str) -> list[str]:
 
 @dataclass(slots=True)
 class _Seen:
-    """What the tests show to be allowed of one argument. empty: containers and texts may be."""
+    """What the tests show to be allowed of one argument."""
 
     least: float = 0.0
     most: float = 0.0

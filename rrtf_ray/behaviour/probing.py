@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rrtf_ray.behaviour.calls import calls_of, near
+from rrtf_ray.behaviour.telling import read
 from rrtf_ray.core.sameness import normal_form
 from rrtf_ray.identity import fingerprint, stable_seed
 from rrtf_ray.records import Language, Problem
 from rrtf_ray.sandbox import Sandbox, Value
-from rrtf_ray.sandbox.forms import literal
 
 UNKNOWN = ""
 _CALL_S = 0.2
@@ -44,14 +44,7 @@ def behaviours(problem: Problem, programs: Sequence[str], sandbox: Sandbox, num_
 
 
 def _text(value: Value) -> list[str]:
-    return [value.outcome.value, repr(_rounded(_read(value.literal))) if "." in value.literal else value.literal]
-
-
-def _read(text: str) -> object:
-    try:
-        return literal(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return text
+    return [value.outcome.value, repr(_rounded(read(value.literal))) if "." in value.literal else value.literal]
 
 
 def _rounded(value: object) -> object:

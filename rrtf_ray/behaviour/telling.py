@@ -51,10 +51,11 @@ def same(one: Value, other: Value) -> bool:
     """Whether two calls ended alike; numbers may differ by a millionth."""
     if one.outcome is not other.outcome:
         return False
-    return one.literal == other.literal or _close(_read(one.literal), _read(other.literal))
+    return one.literal == other.literal or _close(read(one.literal), read(other.literal))
 
 
-def _read(text: str) -> object:
+def read(text: str) -> object:
+    """The value of a literal; the text itself where it cannot be read."""
     try:
         return literal(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):

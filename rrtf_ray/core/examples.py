@@ -87,7 +87,7 @@ def choose(
     if not allowed:
         return None
     targets = allowed[:1]
-    if ft_target == "all":  # those that pass and behave otherwise than the best contradict it
+    if ft_target == "all":  # what fewer programs that pass do than what the best does contradicts it
         targets = [c for c in allowed if c.agreement_bonus == allowed[0].agreement_bonus]
     rest = [c for c in (ranking.candidates if compares else targets) if c is not targets[0]]
     kept = [targets[0]]
