@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from rrtf_ray.records import Source
-from rrtf_ray.store.files import read_json
+from rrtf_ray.store.files import MANIFEST, read_json
 from rrtf_ray.store.run_dir import RunDir
 from tests.conftest import LIMIT_S
 
@@ -62,7 +62,7 @@ def descendants(pid):
 def finished(rrtf, student, tmp_path_factory):
     """One undisturbed run of two rounds on a cluster of its own, as `make demo` starts it."""
     folder = tmp_path_factory.mktemp("e2e") / "run"
-    baseline = "baseline={train.loss.objective: sft, rank.agreement_weight: 0.0}"
+    baseline = "baseline={train.loss.objective: sft, rank.failed: -0.2}"
     driver = rrtf("run", *SMALL, baseline, f"model.student={student}", "rounds=2", f"run_dir={folder}", start=True)
     seen: dict[int, str] = {}
     deadline = time.monotonic() + 2 * LIMIT_S
@@ -122,13 +122,19 @@ def test_the_baseline_is_another_training_on_the_same_candidates(finished):
     gains = read_json(run.at("summary.json"))["gain_over_baseline"]
     assert gains.keys() == {"greedy", "T=0.8"}
     assert all(-1 <= gain["low"] <= gain["value"] <= gain["high"] <= 1 for gain in gains.values())
-    assert "gain over the baseline (train.loss.objective=sft, rank.agreement_weight=0.0)" in output
+    assert "gain over the baseline (train.loss.objective=sft, rank.failed=-0.2)" in output
     own, other = ({r.problem_id: r for r in place.rankings(2).read()} for place in (run, RunDir(run.at("baseline"))))
     assert own.keys() == other.keys()
-    assert not any(c.agreement_bonus for r in other.values() for c in r.candidates)
+    scores = [{c.test_score for r in rankings.values() for c in r.candidates} for rankings in (own, other)]
+    assert -0.3 in scores[0] - scores[1]
+    assert -0.2 in scores[1] - scores[0]
     for id_, ranking in own.items():
         assert {c.candidate_id for c in ranking.candidates} == {c.candidate_id for c in other[id_].candidates}
-    assert _weights(RunDir(run.at("baseline")), 2) != _weights(run, 2)
+    manifests = [read_json(os.path.join(place.checkpoint(2), MANIFEST)) for place in (run, RunDir(run.at("baseline")))]
+    # Imitation reads the targets alone, in as many steps.
+    assert manifests[0]["response_tokens"] > manifests[1]["response_tokens"] > 0
+    assert manifests[0]["steps"] == manifests[1]["steps"] == STEPS
+    assert manifests[0]["base"] == manifests[1]["base"] == "round-01/checkpoint"
 
 
 def test_the_groups_say_how_each_candidate_came_about(finished):
@@ -296,11 +302,11 @@ def test_a_chat_model_is_sampled_and_trained_through_its_template(finished, rrtf
     assert metrics[0]["loss"] > before[0]["loss"] + 0.1
 
 
-def _weights(run, round=1):
-    """A few weights of a round's checkpoint."""
+def _weights(run):
+    """A few weights of the first round's checkpoint."""
     from safetensors import safe_open
 
-    with safe_open(os.path.join(run.checkpoint(round), "model.safetensors"), "pt") as file:
+    with safe_open(os.path.join(run.checkpoint(1), "model.safetensors"), "pt") as file:
         return file.get_tensor("transformer.ln_f.weight")[:16].tolist()
 
 
