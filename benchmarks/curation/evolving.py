@@ -42,7 +42,7 @@ from rrtf_ray.behaviour.telling import same
 from rrtf_ray.config import Draw, TeacherConfig
 from rrtf_ray.evolve.apart import copies, known_problem
 from rrtf_ray.evolve.asking import Writing
-from rrtf_ray.evolve.records import Draft, Judged, Rejection, Task
+from rrtf_ray.evolve.records import Draft, JudgedDraft, Rejection, Task
 from rrtf_ray.evolve.trusting import HASH_SEEDS, Rules, judge
 from rrtf_ray.problems import load
 from rrtf_ray.quickstart import generate_problems
@@ -104,7 +104,7 @@ def written(teacher: ScriptedTeacher, tasks: Sequence[Task], **settings: Any) ->
         return asyncio.run(ask(script.url, folder))
 
 
-def judged(drafts: Sequence[Draft]) -> list[Judged]:
+def judged(drafts: Sequence[Draft]) -> list[JudgedDraft]:
     """Each draft with what becomes of it; in processes, as `rrtf evolve` has its judges."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count() or 1, context, initializer=_end_with_parent) as pool:
@@ -123,7 +123,7 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _judge(draft: Draft) -> Judged:
+def _judge(draft: Draft) -> JudgedDraft:
     return judge(draft, _sandboxes(), RULES)
 
 
@@ -134,7 +134,7 @@ def _sandboxes() -> tuple[Sandbox, ...]:
 
 
 def figures(
-    rows: Sequence[Judged], kinds: dict[str, str], made: dict[str, Right], held_out: Sequence[Problem]
+    rows: Sequence[JudgedDraft], kinds: dict[str, str], made: dict[str, Right], held_out: Sequence[Problem]
 ) -> dict[str, Any]:
     """What became of each kind."""
     accepted = [row for row in rows if row.problem is not None]

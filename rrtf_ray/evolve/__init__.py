@@ -1,6 +1,6 @@
 """New problems from seeds: a teacher writes them, and running them decides whether their tests can be trusted.
 
-    Task --a teacher writes--> Draft --read, run, tried out--> Judged --compared with all others--> the data set
+    Task --a teacher writes--> Draft --read, run, tried out--> JudgedDraft --compared with all others--> the data set
 
 What is asked, read and decided is here, without Ray; `stages.evolving` streams the rows.
 """

@@ -191,7 +191,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedDraft:
     """A draft, and what became of it: a problem with its card, or a rejection with a sentence."""
 
     id: str

@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from rrtf_ray.errors import StageError
-from rrtf_ray.evolve.records import Judged, Rejection
+from rrtf_ray.evolve.records import JudgedDraft, Rejection
 from rrtf_ray.evolve.seeds import LINEAGE
 from rrtf_ray.problems.dataset import write_problems
 from rrtf_ray.store.files import join, write_bytes, writing
@@ -27,9 +27,9 @@ class Counts:
     drafts: int = 0
     accepted: int = 0
     reasons: Counter[Rejection] = field(default_factory=Counter)
-    examples: dict[Rejection, Judged] = field(default_factory=dict)
+    examples: dict[Rejection, JudgedDraft] = field(default_factory=dict)
 
-    def add(self, row: Judged) -> None:
+    def add(self, row: JudgedDraft) -> None:
         self.drafts += 1
         if row.rejection is None:
             self.accepted += 1
@@ -49,7 +49,9 @@ class Counts:
         return table
 
 
-def write_results(output: str, rows: Iterable[Judged], accepted: Sequence[Judged], about: dict[str, Any]) -> Counts:
+def write_results(
+    output: str, rows: Iterable[JudgedDraft], accepted: Sequence[JudgedDraft], about: dict[str, Any]
+) -> Counts:
     """Write what there is to be written, the problem set last; returns the counts.
 
     rows: all, in order. accepted: those of them that are problems. about: for the manifest.
@@ -80,7 +82,7 @@ def none_accepted(output: str, counts: Counts) -> StageError:
     )
 
 
-def _rejected(row: Judged) -> dict[str, Any]:
+def _rejected(row: JudgedDraft) -> dict[str, Any]:
     draft = row.draft
     return {
         "id": row.id,
@@ -93,7 +95,7 @@ def _rejected(row: Judged) -> dict[str, Any]:
     }
 
 
-def _lineage(row: Judged) -> dict[str, Any]:
+def _lineage(row: JudgedDraft) -> dict[str, Any]:
     assert row.card is not None
     return {"id": row.id, **asdict(row.draft.task.lineage), "card": asdict(row.card)}
 

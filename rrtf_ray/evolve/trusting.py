@@ -23,7 +23,7 @@ from rrtf_ray.evolve.agreeing import Agreement, agreement
 from rrtf_ray.evolve.blocks import endings
 from rrtf_ray.evolve.reaching import reaches
 from rrtf_ray.evolve.reading import Inputs, Solution, Statement, checked, inputs_of, solutions_of
-from rrtf_ray.evolve.records import Card, Draft, Judged, Rejected, Rejection
+from rrtf_ray.evolve.records import Card, Draft, JudgedDraft, Rejected, Rejection
 from rrtf_ray.execution import reference_program, run_problem
 from rrtf_ray.records import Language, Outcome, Problem, ProblemKind, Test, TestKind
 from rrtf_ray.sandbox import Sandbox, Value, ValueOutcome
@@ -71,15 +71,15 @@ class Rules:
     max_similarity: float
 
 
-def judge(draft: Draft, sandboxes: Sequence[Sandbox], rules: Rules) -> Judged:
+def judge(draft: Draft, sandboxes: Sequence[Sandbox], rules: Rules) -> JudgedDraft:
     """What becomes of a draft. sandboxes: at least two, with different hash seeds and the same limits."""
     try:
         problem, card = _trusted(draft, sandboxes, rules)
     except Rejected as found:
-        return Judged(draft.id, draft, found.reason, found.detail)
+        return JudgedDraft(draft.id, draft, found.reason, found.detail)
     except SandboxError as error:
-        return Judged(draft.id, draft, Rejection.SANDBOX_ERROR, str(error))
-    return Judged(draft.id, draft, problem=problem, card=card)
+        return JudgedDraft(draft.id, draft, Rejection.SANDBOX_ERROR, str(error))
+    return JudgedDraft(draft.id, draft, problem=problem, card=card)
 
 
 def _trusted(draft: Draft, sandboxes: Sequence[Sandbox], rules: Rules) -> tuple[Problem, Card]:

@@ -19,7 +19,7 @@ from rrtf_ray.cluster.resources import require
 from rrtf_ray.config import Config, ExecuteConfig
 from rrtf_ray.evolve.apart import Known, copies, known_problem, known_seed
 from rrtf_ray.evolve.asking import Solving, Writing
-from rrtf_ray.evolve.records import ASKED_AGAIN, Draft, Judged, Rejected, Seed, Task
+from rrtf_ray.evolve.records import ASKED_AGAIN, Draft, JudgedDraft, Rejected, Seed, Task
 from rrtf_ray.evolve.results import Counts, none_accepted, write_results
 from rrtf_ray.evolve.seeds import seed_of, seeds_of_instructions, seeds_of_problems, some_of, tasks_of
 from rrtf_ray.evolve.settings import EvolveConfig
@@ -51,7 +51,7 @@ class JudgeActor:
         ]
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        return to_table([judge(draft, self._sandboxes, self._rules) for draft in from_table(Draft, table)], Judged)
+        return to_table([judge(draft, self._sandboxes, self._rules) for draft in from_table(Draft, table)], JudgedDraft)
 
 
 def evolve(evolution: EvolveConfig) -> Counts:
@@ -90,11 +90,11 @@ def read_seeds(evolution: EvolveConfig) -> list[Seed]:
 
 def _rounds(
     evolution: EvolveConfig, config: Config, seeds: list[Seed], held_out: list[Known]
-) -> tuple[list[Iterator[Judged]], list[Judged]]:
+) -> tuple[list[Iterator[JudgedDraft]], list[JudgedDraft]]:
     """All rows of each round, and those that are problems in the end."""
     known = [known_seed(seed) for seed in seeds]
-    rounds: list[Iterator[Judged]] = []
-    accepted: list[Judged] = []
+    rounds: list[Iterator[JudgedDraft]] = []
+    accepted: list[JudgedDraft] = []
     for number in range(1, evolution.rounds + 1):
         store = _round(evolution, config, seeds, number)
         new = sorted((row for row in store.read() if row.problem is not None), key=lambda row: row.id)
@@ -111,17 +111,17 @@ def _rounds(
     return rounds, accepted
 
 
-def _final(store: RowStore[Judged], found: dict[str, Rejected]) -> Iterator[Judged]:
+def _final(store: RowStore[JudgedDraft], found: dict[str, Rejected]) -> Iterator[JudgedDraft]:
     for row in store.read():
         if (copy := found.get(row.id)) is not None:
             row = replace(row, rejection=copy.reason, detail=copy.detail, problem=None)
         yield row
 
 
-def _round(evolution: EvolveConfig, config: Config, seeds: list[Seed], number: int) -> RowStore[Judged]:
+def _round(evolution: EvolveConfig, config: Config, seeds: list[Seed], number: int) -> RowStore[JudgedDraft]:
     """The rows of a round, complete."""
     tasks = RowStore(_place(evolution, number, "tasks"), Task, "id")
-    judged = RowStore(_place(evolution, number, "judged"), Judged, "id")
+    judged = RowStore(_place(evolution, number, "judged"), JudgedDraft, "id")
     if _reopened(judged):
         for later in range(number + 1, evolution.rounds + 1):  # their seeds are about to change
             remove(_place(evolution, later))
@@ -153,7 +153,7 @@ def _place(evolution: EvolveConfig, number: int, *more: str) -> str:
     return join(evolution.work_dir, f"round-{number:02d}", *more)
 
 
-def _reopened(judged: RowStore[Judged]) -> bool:
+def _reopened(judged: RowStore[JudgedDraft]) -> bool:
     """Take the rows out that this start may find otherwise; whether there were any."""
     again: set[str] = set()
     for table in judged.columns("id", "rejection"):

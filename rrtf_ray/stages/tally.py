@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rrtf_ray.core.evaluation import Judged as Outcomes
-from rrtf_ray.evolve.records import Judged
+from rrtf_ray.core.evaluation import Judged
+from rrtf_ray.evolve.records import JudgedDraft
 from rrtf_ray.records import Group, Judgements, Outcome, Problem, Ranking, Source
 from rrtf_ray.store.rows import RowStore
 
@@ -29,7 +29,7 @@ _COLUMNS: dict[type, tuple[str, ...]] = {
     Ranking: ("problem_id", "reason", "candidates.list.element.candidate_id"),
     Problem: ("id", "answers.list.element.model", "answers.list.element.fault"),
     Judgements: ("problem_id", "comparisons.list.element.left"),
-    Judged: ("id", "rejection"),
+    JudgedDraft: ("id", "rejection"),
 }
 """What is read of a store to count it."""
 
@@ -113,7 +113,7 @@ def tally_of(table: pa.Table, record: type) -> Tally:
         return Tally(table.num_rows, reasons=counts_of(_answers(table)))
     if record is Judgements:
         return Tally(table.num_rows, reasons=counts_of(Counter(pairs=_length(table.column("comparisons")))))
-    if record is Judged:
+    if record is JudgedDraft:
         return Tally(table.num_rows, reasons=counts_of(_counted(table.column("rejection").fill_null("accepted"))))
     candidates = pc.list_flatten(table.column("candidates"))
     if record is Group:
@@ -150,13 +150,13 @@ def _counted(values: pa.ChunkedArray) -> Counter[str]:
     return Counter({entry["values"]: entry["counts"] for entry in pc.value_counts(values).to_pylist()})
 
 
-def judged_of(groups: RowStore[Group]) -> Iterator[Outcomes]:
+def judged_of(groups: RowStore[Group]) -> Iterator[Judged]:
     """What evaluation needs of each group."""
     for table in groups.columns(*_COLUMNS[Group]):
         yield from _judged_of(table)
 
 
-def _judged_of(groups: pa.Table) -> Iterator[Outcomes]:
+def _judged_of(groups: pa.Table) -> Iterator[Judged]:
     candidates = groups.column("candidates").combine_chunks()
     found = candidates.flatten()
     students = pc.equal(pc.struct_field(found, "source"), Source.STUDENT.value).to_pylist()
@@ -166,7 +166,7 @@ def _judged_of(groups: pa.Table) -> Iterator[Outcomes]:
     start = 0
     for id_, error, size in zip(ids, groups.column("error").to_pylist(), _lengths(candidates), strict=True):
         place = slice(start, start + size)
-        yield Outcomes(
+        yield Judged(
             id_, tuple(o for o, mine in zip(outcomes[place], students[place], strict=True) if mine), bool(error)
         )
         start += size

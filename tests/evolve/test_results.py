@@ -8,7 +8,7 @@ import pytest
 from rrtf_ray import cli
 from rrtf_ray.config_file import load, validate
 from rrtf_ray.errors import ConfigError
-from rrtf_ray.evolve.records import Card, Judged, Rejection
+from rrtf_ray.evolve.records import Card, JudgedDraft, Rejection
 from rrtf_ray.evolve.results import none_accepted, write_results
 from rrtf_ray.evolve.settings import EvolveConfig
 from rrtf_ray.problems import read_manifest, read_problems
@@ -22,8 +22,8 @@ GIVEN = {"instructions": "i.jsonl", "teachers": {"big": {"model": "m"}}}
 def row(id_, rejection=None, detail=""):
     made = draft()
     if rejection:
-        return Judged(id_, made, rejection, detail)
-    return Judged(id_, made, problem=problem(id_), card=CARD)
+        return JudgedDraft(id_, made, rejection, detail)
+    return JudgedDraft(id_, made, problem=problem(id_), card=CARD)
 
 
 def test_problems_lineage_and_rejected_drafts_are_written(tmp_path):

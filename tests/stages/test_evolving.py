@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.curation.scripted_teacher import SOLVED, STATEMENTS, ScriptedTeacher, good, rights_of
-from rrtf_ray.evolve.records import Judged, Rejection
+from rrtf_ray.evolve.records import JudgedDraft, Rejection
 from rrtf_ray.problems import read_problems
 from rrtf_ray.quickstart import generate_problems
 from rrtf_ray.sandbox import Limits, Sandbox
@@ -19,9 +19,9 @@ BAD = ("prose", "refusal", "wrong_example", "chance")
 
 
 def test_rows_without_an_answer_are_made_again_and_others_kept(tmp_path):
-    store = RowStore(str(tmp_path / "judged"), Judged, "id")
+    store = RowStore(str(tmp_path / "judged"), JudgedDraft, "id")
     reasons = [None, Rejection.WEAK, Rejection.OUT_OF_BUDGET, Rejection.UNANSWERED, Rejection.SANDBOX_ERROR]
-    store.write([Judged(str(number), draft(), reason) for number, reason in enumerate(reasons)])
+    store.write([JudgedDraft(str(number), draft(), reason) for number, reason in enumerate(reasons)])
     store.finish({"rows": 5})
     assert _reopened(store)
     assert sorted(store.ids()) == ["0", "1"]
