@@ -8,8 +8,7 @@ from rrtf_ray.problems import write_problems
 from rrtf_ray.records import Split
 from rrtf_ray.stages.inputs import prepare_problems
 from rrtf_ray.store.run_dir import RunDir
-
-from ..records_for_tests import problem
+from tests.records_for_tests import problem
 
 LONG = " ".join(f"word{number}" for number in range(120))
 
