@@ -122,6 +122,7 @@ def test_the_baseline_is_another_training_on_the_same_candidates(finished):
     gains = read_json(run.at("summary.json"))["gain_over_baseline"]
     assert gains.keys() == {"greedy", "T=0.8"}
     assert all(-1 <= gain["low"] <= gain["value"] <= gain["high"] <= 1 for gain in gains.values())
+    assert f"train baseline: {TRAIN} problems, {STEPS} steps" in output
     assert "gain over the baseline (train.loss.objective=sft, rank.failed=-0.2)" in output
     own, other = ({r.problem_id: r for r in place.rankings(2).read()} for place in (run, RunDir(run.at("baseline"))))
     assert own.keys() == other.keys()

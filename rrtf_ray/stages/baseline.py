@@ -27,7 +27,7 @@ def train_baseline(config: Config, run: RunDir, student: str) -> Evaluation:
     """
     own, place, round = baseline_config(config), RunDir(run.at(BASELINE)), config.rounds
     rank_groups(own, run.groups(round), place.rankings(round), f"rank {BASELINE}")
-    train(own, place, student, round, lambda metrics: None)
+    train(own, place, student, round, lambda metrics: None, f"train {BASELINE}")
     return evaluate(config, run, place.checkpoint(round), BASELINE)
 
 

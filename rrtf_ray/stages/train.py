@@ -50,9 +50,16 @@ _NOT_THE_RESULT = {
 }
 
 
-def train(config: Config, run: RunDir, model: str, round: int, on_metrics: Callable[[dict[str, Any]], None]) -> str:
+def train(
+    config: Config,
+    run: RunDir,
+    model: str,
+    round: int,
+    on_metrics: Callable[[dict[str, Any]], None],
+    name: str = "",
+) -> str:
     """Train round `round` from `model`; returns the checkpoint's place. `on_metrics` gets every step's metrics, and
-    so does the tracker that `train.tracking` names.
+    so does the tracker that `train.tracking` names. name: what a person sees; `train 1` and so on by default.
 
     Raises InputError where the rankings or the model cannot be used, StageError where training fails.
     """
@@ -67,7 +74,7 @@ def train(config: Config, run: RunDir, model: str, round: int, on_metrics: Calla
         "prompting": asdict(prompting_for(config, model)),
     }
     identity = fingerprint(settings, rankings.manifest()["fingerprint"])
-    name = f"train {round}"
+    name = name or f"train {round}"
     if exists(join(target, MANIFEST)):
         before = read_json(join(target, MANIFEST))
         if before["fingerprint"] != identity:
