@@ -69,16 +69,16 @@ def validate(kind: type[AnySection], raw: Mapping[str, Any], places: Mapping[tup
         raise ConfigError("\n".join(_explain(kind, e, places or {}) for e in error.errors())) from None
 
 
-def overridden(config: Config, settings: Mapping[str, Any]) -> Config:
+def overridden(config: Config, settings: Mapping[str, Any], place: str) -> Config:
     """The configuration with other values of some settings, given as `section.key: value`.
 
-    Raises ConfigError as `load_config` does.
+    place: where they are from. Raises ConfigError as `load_config` does.
     """
     raw = resolved(config)
     places: dict[tuple, str] = {}
     for key, value in settings.items():
         _apply(raw, f"{key}={json.dumps(value)}", places)
-    return validate(Config, raw, places)
+    return validate(Config, raw, dict.fromkeys(places, place))
 
 
 def _unfit(value: Any) -> str:

@@ -107,10 +107,10 @@ def test_overrides_are_checked(write, override, says):
 
 def test_settings_of_a_configuration_are_overridden_and_checked():
     config = load_config(None, ["train.epochs=2"])
-    assert overridden(config, {"train.loss.objective": "sft", "rank.passed": 2}).train.loss.objective == "sft"
-    assert overridden(config, {}) == config
-    with pytest.raises(ConfigError, match=r"train\.loss\.objektive.*did you mean 'objective'"):
-        overridden(config, {"train.loss.objektive": "sft"})
+    assert overridden(config, {"train.loss.objective": "sft", "rank.passed": 2}, "x").train.loss.objective == "sft"
+    assert overridden(config, {}, "x") == config
+    with pytest.raises(ConfigError, match=r"^baseline: .*train\.loss\.objektive.*did you mean 'objective'"):
+        overridden(config, {"train.loss.objektive": "sft"}, "baseline")
 
 
 def test_missing_file():

@@ -17,7 +17,7 @@ from rrtf_ray.store.run_dir import BASELINE, RunDir
 
 def baseline_config(config: Config) -> Config:
     """The run's settings with those of `baseline`. Raises ConfigError for one that is unknown or out of range."""
-    return overridden(config, config.baseline)
+    return overridden(config, config.baseline, "baseline")
 
 
 def train_baseline(config: Config, run: RunDir, student: str) -> Evaluation:
